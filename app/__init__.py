@@ -1,0 +1,1 @@
+"""Shopbridge: connects shops with marketplaces and suppliers."""
