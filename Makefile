@@ -29,8 +29,8 @@ $(STAMP): requirements/dev.txt requirements/runtime.in pyproject.toml
 		{ echo 'The venv module of Python is missing. On Debian and Ubuntu: apt install python3-venv'; exit 1; }
 	@echo 'Setting up .venv (once; a minute or so)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 test: $(STAMP)  ## Set up and run every check and test

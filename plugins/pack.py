@@ -8,7 +8,13 @@ import zipfile
 from pathlib import Path
 
 LEFT_OUT_FOLDERS = {"tests", "node_modules", ".phpunit.cache", "__pycache__"}
-LEFT_OUT_FILES = {"phpunit.xml.dist", "phpcs.xml.dist", "phpstan.neon.dist", ".phpunit.result.cache", "composer.lock"}
+LEFT_OUT_FILES = {
+    "phpunit.xml.dist",
+    "phpcs.xml.dist",
+    "phpstan.neon.dist",
+    ".phpunit.result.cache",
+    "composer.lock",
+}
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
