@@ -1,0 +1,171 @@
+"""What the shop translators read with: strict marshmallow fields, amounts to minor units, and one way to name what is wrong.
+
+No value of a shop is ever repeated in an error, only its place: orders are full of addresses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from app.errors import Invalid
+from app.messages import ShopStatus
+
+MAX_ID = 190
+MAX_TITLE = 500
+MAX_TEXT = 2_000
+MAX_COUNT = 2**31 - 1  # what an integer column holds
+YEARS = range(1990, 2101)
+
+# ISO 4217: every other currency has two decimals.
+_NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
+_THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+
+_AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,10})?")
+
+# Our word for each of theirs, written with dashes or with underscores.
+_STATUSES = {
+    "on-hold": ShopStatus.ON_HOLD,
+    "on_hold": ShopStatus.ON_HOLD,
+    "checkout-draft": ShopStatus.DRAFT,
+    "auto-draft": ShopStatus.DRAFT,
+    "trash": ShopStatus.DELETED,
+} | {status.value: status for status in ShopStatus}
+
+
+class ShopId(fields.Field[str]):
+    """An id of the shop: a whole number or a short printable text. Comes out as text; booleans and fractions do not pass."""
+
+    default_error_messages = {"invalid": "a whole number or a text of at most 190 characters"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if type(value) is int and value >= 0:
+            return str(value)
+        if isinstance(value, str) and 0 < len(text := value.strip()) <= MAX_ID and text.isprintable():
+            return text
+        raise self.make_error("invalid")
+
+
+class Text(fields.String):
+    """A text; empty counts as not given when null is allowed. At most `longest` characters."""
+
+    def __init__(self, longest: int = MAX_TEXT, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(max=longest), **kwargs)
+
+
+class Count(fields.Integer):
+    """A whole number that a database column holds; 3.0, "3" and true do not pass."""
+
+    def __init__(self, lowest: int = 0, **kwargs: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(min=lowest, max=MAX_COUNT), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Amount(fields.Field[Decimal]):
+    """An amount as text with a dot, never negative: "7.90". Comes out as an exact Decimal, see `minor_units`."""
+
+    default_error_messages = {"invalid": 'an amount as text like "7.90"'}
+
+    def __init__(self, decimals: int = 3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.decimals = decimals
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
+        if isinstance(value, str) and _AMOUNT.fullmatch(value) and len(value.partition(".")[2]) <= self.decimals:
+            return Decimal(value)
+        raise self.make_error("invalid")
+
+
+class Currency(fields.String):
+    """ISO 4217, three capital letters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Regexp(r"[A-Z]{3}\Z", error="a currency like EUR"), **kwargs)
+
+
+class Moment(fields.Field[datetime]):
+    """A point in time in ISO 8601; without an offset it is UTC (WooCommerce's `_gmt` fields). Comes out aware, in UTC."""
+
+    default_error_messages = {"invalid": "a time like 2026-11-21T14:02:11Z"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        if isinstance(value, str) and value.isascii() and len(value) <= 40:
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                pass
+            else:
+                # The year is checked before the conversion: the year 1 with an offset overflows.
+                if moment.year in YEARS:
+                    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        raise self.make_error("invalid")
+
+
+def decimals_of(currency: str) -> int:
+    """How many decimals the minor unit of this currency stands for: 2 for EUR, 0 for JPY, 3 for KWD."""
+    if currency in _NO_DECIMALS:
+        return 0
+    return 3 if currency in _THREE_DECIMALS else 2
+
+
+def minor_units(amount: Decimal, currency: str) -> int:
+    """The amount in minor units, rounded half up (WooCommerce computes net lines with more decimals than the currency has)."""
+    return int((amount * 10 ** decimals_of(currency)).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def exact_minor_units(amount: Decimal, currency: str, place: str) -> int:
+    """The amount in minor units. Raises Invalid naming the place when it has more decimals than the currency."""
+    units = amount * 10 ** decimals_of(currency)
+    if units != int(units):
+        raise Invalid("field.invalid", field=place, expected=f"at most {decimals_of(currency)} decimals for {currency}")
+    return int(units)
+
+
+def amount_text(units: int, currency: str) -> str:
+    """Minor units as the text of the protocol: 1580 EUR is "15.80", 1580 JPY is "1580"."""
+    decimals = decimals_of(currency)
+    return f"{Decimal(units).scaleb(-decimals):.{decimals}f}"
+
+
+def status_of(raw: str) -> ShopStatus:
+    """Our word for a shop's order status; OTHER for what only this shop knows."""
+    return _STATUSES.get(raw.strip().lower().removeprefix("wc-"), ShopStatus.OTHER)
+
+
+def read(schema: Schema, value: Any, place: str = "data") -> dict[str, Any]:
+    """The value through the schema. Raises Invalid with the path of the first thing that is wrong, e.g. data.line_items.0.id."""
+    try:
+        loaded: dict[str, Any] = schema.load(value)
+    except ValidationError as error:
+        raise _invalid(error, place) from None
+    return loaded
+
+
+def faults(error: ValidationError, place: str = "data") -> list[tuple[str, str]]:
+    """Every (path, what is expected) in the error, in the order of the schema."""
+    return _walk(error.normalized_messages(), place)
+
+
+def _walk(messages: Any, place: str) -> list[tuple[str, str]]:
+    if isinstance(messages, dict):
+        found: list[tuple[str, str]] = []
+        for name, inner in messages.items():
+            found += _walk(inner, place if name == "_schema" else f"{place}.{name}")
+        return found
+    first = messages[0] if isinstance(messages, list) and messages else messages
+    return [(place, str(first))]
+
+
+def _invalid(error: ValidationError, place: str) -> Invalid:
+    (field, expected), *others = faults(error, place)
+    code = "field.missing" if expected.startswith("Missing data") else "field.invalid"
+    return Invalid(code, field=field[:200], expected=expected[:200], others=len(others))
