@@ -1,0 +1,1 @@
+"""Every folder here is one marketplace: PROVIDER, settings, client, translate (see app/registry.py)."""
