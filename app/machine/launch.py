@@ -93,11 +93,17 @@ def spawn(
     )
 
 
-def end(process: "subprocess.Popen[bytes]", *, with_signal: int = signal.SIGTERM, grace: float = 10.0) -> int:
-    """End a program politely, then by force, and everything it started with it; give back its exit status."""
+def end(
+    process: "subprocess.Popen[bytes]", *, with_signal: int | None = signal.SIGTERM, grace: float = 10.0
+) -> int:
+    """End a program politely, then by force, and everything it started with it; give back its exit status.
+
+    No signal means that it was sent before: to RQ, a second SIGTERM says "drop the job".
+    """
     family = descendants(process.pid)
     if process.poll() is None:
-        process.send_signal(with_signal)
+        if with_signal is not None:
+            process.send_signal(with_signal)
         try:
             process.wait(grace)
         except subprocess.TimeoutExpired:
@@ -112,9 +118,10 @@ def end(process: "subprocess.Popen[bytes]", *, with_signal: int = signal.SIGTERM
 def descendants(pid: int) -> list[psutil.Process]:
     """Everything a process started, directly or not: RQ and gunicorn fork, and an orphan would go on working."""
     try:
-        return psutil.Process(pid).children(recursive=True)
+        children: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+    return children
 
 
 def working_in(folder: Path, program: str) -> list[psutil.Process]:

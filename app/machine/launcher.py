@@ -13,6 +13,7 @@ to keep the one capability that reaches into folders closed to others (then the 
 import ctypes
 import json
 import os
+import signal
 import sys
 import time
 
@@ -73,6 +74,9 @@ def main() -> None:
         watch_parent(plan["parent"], plan["signal"])
     else:
         die_with_parent(plan["signal"])
+    # Python ignores these two, and the program would inherit that.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     if os.getppid() != plan["parent"]:
         sys.exit("The process that started this one is already gone.")
     try:

@@ -150,7 +150,7 @@ class Supervisor:
         deadline = time.monotonic() + grace
         for child in children:
             if child.process is not None:
-                launch.end(child.process, grace=max(0.0, deadline - time.monotonic()))
+                launch.end(child.process, with_signal=None, grace=max(0.0, deadline - time.monotonic()))
         for relative in family:
             launch.kill_quietly(relative)
         if threading.current_thread() is not self._keeper:
@@ -192,7 +192,7 @@ class Supervisor:
         return child.process.pid
 
     def _keep_alive(self) -> None:
-        while not self._stopping:
+        while True:
             time.sleep(LOOK_EVERY)
             with self._lock:
                 if self._stopping:
