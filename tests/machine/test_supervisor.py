@@ -222,8 +222,8 @@ def test_where_the_kernel_does_not_help_a_watcher_does() -> None:
     """What other systems than Linux use; it works here too."""
     starter = f"""
 import sys, time
-sys.platform = "darwin"
 from app.machine import launch
+sys.platform = "darwin"
 print(launch.spawn({SLEEP!r}).pid, flush=True)
 time.sleep(60)
 """
