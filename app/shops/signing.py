@@ -1,7 +1,7 @@
 """Standard Webhooks signatures for both directions (docs/protocol.md section 1): events in, commands out.
 
-Whatever is wrong with a signature ends in one SignatureInvalid, so that a caller answers the same 401 to everybody and nobody can make
-a 500. What exactly was wrong is only for our log.
+Whatever is wrong with a signature ends in one SignatureInvalid, so that a caller answers the same 401 to everybody and
+nobody can make a 500. What exactly was wrong is only for our log.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class SignatureInvalid(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What a right signature proves: the id of the message, when this try was signed, and which secret did it (0 = the newest)."""
+    """What a right signature proves: the id, when this try was signed, and which secret did it (0 = the newest)."""
 
     id: str
     at: datetime
@@ -62,7 +62,9 @@ def sign(secret_list: Sequence[str], message_id: str, body: bytes, now: datetime
     return {
         "webhook-id": message_id,
         "webhook-timestamp": seconds,
-        "webhook-signature": " ".join(f"v1,{_base64(hmac_data(_key(secret), message))}" for secret in secret_list),
+        "webhook-signature": " ".join(
+            f"v1,{_base64(hmac_data(_key(secret), message))}" for secret in secret_list
+        ),
     }
 
 
@@ -110,7 +112,7 @@ def _digest(entry: str) -> bytes:
 
 
 def _which(secret_list: Sequence[str], message: bytes, signatures: Sequence[bytes]) -> int:
-    """The place of the first secret that made one of the signatures. All pairs are compared, so the time says nothing."""
+    """The place of the first secret that made one of the signatures. All pairs are compared: the time says nothing."""
     found = -1
     for place, secret in enumerate(secret_list):
         expected = hmac_data(_key(secret), message)
@@ -123,7 +125,7 @@ def _which(secret_list: Sequence[str], message: bytes, signatures: Sequence[byte
 
 
 def _message(message_id: str, seconds: str, body: bytes) -> bytes:
-    """What is signed. The library's own sign() wants text; a body that is no UTF-8 must still be told from a forged one."""
+    """What is signed. The library's sign() wants text; a body that is no UTF-8 must still be told from a forged one."""
     return f"{message_id}.{seconds}.".encode() + body
 
 
