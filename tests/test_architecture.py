@@ -121,7 +121,8 @@ def test_everyone_imports_only_what_they_may(tmp_path: Path) -> None:
 # One forbidden import for each contract.
 PLANTED = {
     "layers": {"app/models/__init__.py": "import app.flows.one\n"},
-    "brothers": {"app/shops/__init__.py": "import app.marketplaces\n"},
+    "providers-and-models": {"app/shops/__init__.py": "import app.marketplaces\n"},
+    "rules-alone": {"app/rules/__init__.py": "import app.registry\n"},
     "ends-of-the-queue": {"app/marketplaces/x/client.py": "import app.outbox\n"},
     "queue-is-blind": {"app/inbox.py": "import app.shops\n"},
     "know-nothing": {"app/messages.py": "import app.errors\n"},
@@ -163,6 +164,15 @@ def test_each_contract_finds_what_it_forbids(tmp_path: Path) -> None:
     assert set(names) == set(PLANTED), "plant a bug for each contract"
     unseen = [key for key, name in names.items() if f"{name} BROKEN" not in " ".join(found.stdout.split())]
     assert unseen == [], found.stdout + found.stderr
+
+
+def test_everyone_has_a_place_in_the_layers() -> None:
+    """A module that no layer names could import anybody."""
+    layers = next(contract for contract in contracts()["contracts"] if contract["id"] == "layers")["layers"]
+    placed = {name for layer in layers for name in re.findall(r"app\.([a-z_]+)", layer)}
+    stand_alone = {"machine", "sandbox", "migrations"}
+    there = {path.relative_to(APP).with_suffix("").parts[0] for path in modules()} - {"__init__"}
+    assert there - placed - stand_alone == set()
 
 
 # --- what they cannot say -------------------------------------------------------------------------
