@@ -205,7 +205,7 @@ def cut(environ: Mapping[str, Any]) -> None:
     """End the conversation without an answer: the client sees a reset connection. Needs a real server."""
     line = environ.get("werkzeug.socket") or environ.get("gunicorn.socket")
     if not isinstance(line, socket.socket):
-        raise RuntimeError("this fault needs a real server: a test client has no line to cut")
+        raise TypeError("this fault needs a real server: a test client has no line to cut")
     line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     line.shutdown(socket.SHUT_RDWR)
 
