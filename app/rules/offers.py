@@ -146,7 +146,9 @@ def _price(product: ProductTruth, offer: OfferRules) -> int | Reason:
     if product.price is None or product.price <= 0:
         return Reason("product.price_missing", told)
     if product.currency != offer.currency:
-        return Reason("product.price_currency", {**told, "currency": product.currency, "expected": offer.currency})
+        return Reason(
+            "product.price_currency", {**told, "currency": product.currency, "expected": offer.currency}
+        )
     # One cent is what the rule leaves when it takes off more than everything: nobody means that.
     if pricing.exact(offer.price_rule, product.price) < 1:
         return Reason("product.price_too_low", told)

@@ -21,6 +21,11 @@ _GAP = re.compile(r"\{(\w+)\}")
 # A part in brackets is left out when one of its gaps cannot be filled.
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _UNNAMED = {"de": "(nicht angegeben)", "en": "(not given)"}
+# How a partner is called at the beginning of a sentence when nobody named it.
+_SOMEBODY = {
+    "partner": {"de": "Die Gegenstelle", "en": "The partner"},
+    "marketplace": {"de": "Der Marktplatz", "en": "The marketplace"},
+}
 _UNKNOWN = {
     "de": "Etwas ist nicht gelungen (Kennung {code}).",
     "en": "Something did not work (code {code}).",
@@ -95,7 +100,7 @@ def _shown(name: str, params: Mapping[str, Any], language: str) -> str:
         return _moment(value, language)
     if isinstance(value, list | tuple | set | frozenset):
         value = ", ".join(sorted(map(str, value)) if isinstance(value, set | frozenset) else map(str, value))
-    return _UNNAMED[language] if _is_empty(value) else str(value)
+    return _SOMEBODY.get(name, _UNNAMED)[language] if _is_empty(value) else str(value)
 
 
 def _is_empty(value: object) -> bool:
@@ -120,12 +125,20 @@ def _markdown_lines() -> Iterable[str]:
     yield "What a merchant may read in the plugin, on the pages of the bridge and in the API, and what to do then. Made from"
     yield "`app/rules/reasons.json` by `python -m app.rules.reasons > docs/reasons.md`; a test fails when this page is old."
     yield ""
+    yield "Parts in square brackets are shown only when their values are known."
+    yield ""
     yield "`who` must act: `merchant`, `operator` (who runs the bridge), `marketplace`, or `nobody` (the bridge goes on by itself)."
     part = None
     for code, row in table().items():
         if (here := code.split(".")[0]) != part:
             part = here
-            yield from ("", f"## {part}", "", "| code | who | what happened | what to do |", "| --- | --- | --- | --- |")
+            yield from (
+                "",
+                f"## {part}",
+                "",
+                "| code | who | what happened | what to do |",
+                "| --- | --- | --- | --- |",
+            )
         yield f"| `{code}` | {row['who']} | {_both(row)} | {_both(row['next'])} |"
 
 

@@ -12,7 +12,7 @@ from app.messages import PieceState, Reason, RefundSeen
 
 Deed = Literal["cancel", "accept_return", "refund", "none"]
 
-_UNSHIPPED = {PieceState.ANNOUNCED, PieceState.TO_SHIP, PieceState.UNCLEAR}
+_UNSHIPPED = {PieceState.ANNOUNCED, PieceState.TO_SHIP}
 _AT_REST = {PieceState.CANCELLED, PieceState.RETURNED}
 
 
@@ -32,8 +32,8 @@ class PieceTruth:
 
     @property
     def left(self) -> int:
-        """Minor units that can still be refunded."""
-        return max(0, self.price - self.refunded)
+        """Minor units that can still be refunded; none while nobody knows what the piece's status means."""
+        return 0 if self.state is PieceState.UNCLEAR else max(0, self.price - self.refunded)
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,8 @@ class _Allocating:
     def _give(self, amount: int, pieces: list[PieceTruth]) -> None:
         room = [self._left(piece) for piece in pieces]
         if amount > sum(room):
-            self.lost.append("refund.more_than_paid")
+            unclear = any(piece.state is PieceState.UNCLEAR for piece in self.pieces.values())
+            self.lost.append("order.piece_unclear" if unclear else "refund.more_than_paid")
         for piece, part in zip(pieces, in_proportion(min(amount, sum(room)), room), strict=True):
             self.given[piece.id] = self.given.get(piece.id, 0) + part
 

@@ -23,7 +23,19 @@ _TABLE = Path(__file__).with_name("carriers.json")
 _CERTAINTIES: tuple[Certainty, ...] = ("high", "medium", "low")
 _PLAUSIBLE = re.compile(r"(?=[0-9A-Z]*[0-9])[0-9A-Z]{4,40}")
 # Words people write before the carrier's name.
-_BEFORE = {"versand", "mit", "per", "via", "by", "standard", "paketversand", "shipping", "with", "lieferung", "durch"}
+_BEFORE = {
+    "versand",
+    "mit",
+    "per",
+    "via",
+    "by",
+    "standard",
+    "paketversand",
+    "shipping",
+    "with",
+    "lieferung",
+    "durch",
+}
 _SEPARATORS = re.compile(r"[\s\-./_\u00ad\u200b-\u200d\u2010-\u2015\ufeff]+")
 
 
@@ -124,7 +136,9 @@ def check(number: str, carrier: str | None) -> Reason | None:
     if not _PLAUSIBLE.fullmatch(compact):
         return Reason("ship.tracking_malformed", told)
     forms = known.formats if known else ()
-    if any(_is_right(form, compact) for form in forms) or not any(_looks_like(form, compact) for form in forms):
+    if any(_is_right(form, compact) for form in forms) or not any(
+        _looks_like(form, compact) for form in forms
+    ):
         return None
     return Reason("ship.tracking_malformed", told)
 
@@ -173,7 +187,9 @@ def _looks_like(form: Format, compact: str) -> bool:
     if form.prefix is not None and compact.startswith(form.prefix):
         return True
     # Digits without any sign of their own (12 or 14 of them) are shared by carriers: a wrong check digit proves nothing.
-    return form.certainty == "high" and form.checksum is not None and form.pattern.fullmatch(compact) is not None
+    return (
+        form.certainty == "high" and form.checksum is not None and form.pattern.fullmatch(compact) is not None
+    )
 
 
 def _same_house(one: str, other: str) -> bool:
@@ -184,15 +200,15 @@ def _same_house(one: str, other: str) -> bool:
 def _fits(form: Format, carrier: Carrier, compact: str, country: str | None) -> Certainty | None:
     """How certain this format is for a parcel to `country`, None when it does not fit.
 
-    A carrier that does not work in the destination's country is still possible (it hands over at the border), but less likely.
+    A doubtful format of a carrier that does not work in the destination's country is less likely; an unmistakable one stays,
+    because parcels are handed over at the border.
     """
     if form.countries and country is not None and country.upper() not in form.countries:
         return None
     if not _is_right(form, compact):
         return None
-    if country is not None and carrier.countries and country.upper() not in carrier.countries:
-        return "low"
-    return form.certainty
+    abroad = country is not None and carrier.countries and country.upper() not in carrier.countries
+    return "low" if abroad and form.certainty != "high" else form.certainty
 
 
 def _why(carrier: Carrier, form: Format, compact: str) -> Reason:

@@ -34,7 +34,9 @@ def wait_until(completed_at: datetime, hours: int) -> datetime:
     return _aware(completed_at) + timedelta(hours=max(0, hours))
 
 
-def decide(now: datetime, until: datetime, ship_by: datetime | None, policy: Policy) -> ShipWithout | KeepWaiting:
+def decide(
+    now: datetime, until: datetime, ship_by: datetime | None, policy: Policy
+) -> ShipWithout | KeepWaiting:
     """What to do with an order that has no tracking number at `now`.
 
     `until` comes from wait_until, `ship_by` is the marketplace's deadline, `policy` its Capabilities.ship_without_tracking.
