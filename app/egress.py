@@ -153,6 +153,8 @@ def _host(parts: SplitResult, url: str) -> str:
     if not url.lower().startswith(f"{parts.scheme}://") or not host or "%" in host:
         raise _forbidden(host, "host")
     if parts.netloc.startswith("["):
+        if ":" not in host:  # a future kind of address: `[v1.a]`
+            raise _forbidden(host, "host")
         return host
     if not host.isascii():
         host = _ascii_name(host)

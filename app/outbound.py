@@ -264,7 +264,8 @@ class Door:
             raise
         finally:
             outcome = _outcome(call, failure)
-            self._tell_breaker(outcome, call)
+            if failure is not None or call.answer is not None:
+                self._tell_breaker(outcome, call)
             if self._record is not None:
                 self._record(_note(call, url, started_at, time.perf_counter() - started, outcome, failure))
 
@@ -395,9 +396,8 @@ def _join(base_url: str, path: str) -> str:
     if urlsplit(base_url).query:
         raise ValueError(f"{base_url!r} has a query, nothing can be appended to its path")
     # A partner's id that is not quoted must not lead to another operation.
-    if "#" in path or any(
-        part in {".", ".."} for part in path.partition("?")[0].replace("%2e", ".").split("/")
-    ):
+    parts = path.partition("?")[0].lower().replace("%2e", ".").split("/")
+    if "#" in path or "\\" in path or ".." in parts or "." in parts:
         raise Refused("request.malformed", why="path")
     return f"{base_url.rstrip('/')}/{path.lstrip('/')}"
 
@@ -458,7 +458,7 @@ def _broken(call: _Call, error: Exception) -> ShopbridgeError:
     why = _why(error)
     if call.deed and not unsent:
         return Unknown("outcome.unknown", operation=call.operation, why=why)
-    code = "partner.certificate" if unsent and why == "tls" else "partner.unreachable"
+    code = "partner.certificate" if why == "certificate" else "partner.unreachable"
     return Unavailable(code, operation=call.operation, why=why)
 
 
@@ -472,7 +472,7 @@ def _too_large(call: _Call, limit: int) -> ShopbridgeError:
 def _why(error: Exception) -> str:
     """One word for what broke. The library's own text may hold URLs and is not passed on."""
     if isinstance(error, requests.exceptions.SSLError):
-        return "tls"
+        return "certificate" if "CERTIFICATE_VERIFY_FAILED" in str(error) else "tls"
     if isinstance(error, requests.exceptions.Timeout | TimeoutError) or "timed out" in str(error):
         return "timeout"
     if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
@@ -503,9 +503,12 @@ def _no_constant(text: str) -> None:
 
 
 def _outcome(call: _Call, failure: ShopbridgeError | None) -> Outcome:
-    if failure is None:
+    if failure is None and call.answer is None:
         # Something foreign stopped us (the worker's time limit, a stop signal): nobody knows what came of it.
-        return "ok" if call.answer is not None else "unknown"
+        return "unknown" if call.trip.sent else "blocked"
+    if failure is None:
+        # An expected status went back to the caller, who will judge it; the row says what it was.
+        return "ok" if (call.status or 0) < 400 else "unauthorised" if call.status == 401 else "refused"
     if failure.code in _BLOCKED:
         return "blocked"
     if isinstance(failure, Unauthorised):
@@ -605,7 +608,7 @@ class _Guarded(HTTPConnection):
     allow_loopback: ClassVar[bool] = False
     tls: ClassVar[bool] = False
     # The standard library calls it to read an answer; urllib3 declares the attribute as its own, later wrapper.
-    response_class = _TimedAnswer  # type: ignore[assignment]
+    response_class = _TimedAnswer
     _used_at = 0.0
 
     def _new_conn(self) -> socket.socket:
