@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from app import messages as m
 from app.errors import Invalid, Refused, Unavailable
 from app.shops import schemas, signing
+from app.shops.envelope import parse_object
 from app.shops.reading import amount_text, read, status_of
 
 if TYPE_CHECKING:
@@ -199,7 +200,8 @@ _ANSWER = schemas.AnswerEnvelope()
 
 def _understood(command_id: str, kind: str, answer: Answer) -> tuple[Mapping[str, Any], str]:
     """(data, result) of a 200 or 422. Raises Refused with the shop's code, or Invalid naming what is not as agreed."""
-    told = read(_ANSWER, answer.json(), "answer")
+    # As strict as for an event: what is kept of an answer must fit the database too.
+    told = read(_ANSWER, parse_object(answer.body), "answer")
     if told["id"] != command_id:
         raise Invalid("field.invalid", field="answer.id", expected="the id of the command")
     refused = told["result"] == "refused"
