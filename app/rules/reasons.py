@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from app.rules import tracking
+
 Who = Literal["merchant", "operator", "marketplace", "nobody"]
 
 LOCALES = ("de", "en")
@@ -30,6 +32,15 @@ _UNKNOWN = {
     "de": "Etwas ist nicht gelungen (Kennung {code}).",
     "en": "Something did not work (code {code}).",
 }
+# The same thing under the names that different parts of the bridge give it.
+_ALSO = {
+    "message": ("said",),
+    "partner": ("marketplace", "provider"),
+    "marketplace": ("partner", "provider"),
+    "expected": ("wanted", "shop_currency"),
+}
+_CARRIERS = ("carrier", "other")
+_TIMES = ("until", "deadline")
 _YES_NO = {"de": ("ja", "nein"), "en": ("yes", "no")}
 
 
@@ -50,7 +61,7 @@ def sentence(code: str, params: Mapping[str, Any] | None, locale: str | None) ->
     Never raises. `params` fill the gaps; `amount` is minor units and shown with `currency`, times are shown in UTC.
     """
     language = _language(locale)
-    row = table().get(code)
+    row = _row(code)
     if row is None:
         return _UNKNOWN[language].replace("{code}", str(code))
     return _filled(row[language], params or {}, language)
@@ -58,7 +69,7 @@ def sentence(code: str, params: Mapping[str, Any] | None, locale: str | None) ->
 
 def next_step(code: str, params: Mapping[str, Any] | None, locale: str | None) -> str:
     """What to do now, in one or two plain sentences; empty for an unknown code. Never raises."""
-    row = table().get(code)
+    row = _row(code)
     if row is None:
         return ""
     language = _language(locale)
@@ -67,13 +78,19 @@ def next_step(code: str, params: Mapping[str, Any] | None, locale: str | None) -
 
 def who(code: str) -> Who:
     """Who must act. An unknown code is the operator's: somebody forgot its sentence."""
-    row = table().get(code)
+    row = _row(code)
     return cast("Who", row["who"]) if row else "operator"
 
 
 def as_markdown() -> str:
     """docs/reasons.md."""
     return "\n".join(_markdown_lines()) + "\n"
+
+
+def _row(code: str) -> Mapping[str, Any] | None:
+    """A shop's refusal carries the shop's own dotted code: `shop.order.not_found` is the row `shop.order_not_found`."""
+    part, _, rest = str(code).partition(".")
+    return table().get(f"{part}.{rest.replace('.', '_')}")
 
 
 def _language(locale: str | None) -> str:
@@ -83,7 +100,7 @@ def _language(locale: str | None) -> str:
 
 def _filled(template: str, params: Mapping[str, Any], language: str) -> str:
     def kept(part: re.Match[str]) -> str:
-        return "" if any(_is_empty(params.get(gap)) for gap in _GAP.findall(part[1])) else part[1]
+        return "" if any(_is_empty(_value(gap, params)) for gap in _GAP.findall(part[1])) else part[1]
 
     template = _OPTIONAL.sub(kept, template)
     return _GAP.sub(lambda gap: _shown(gap[1], params, language), template)
@@ -91,7 +108,7 @@ def _filled(template: str, params: Mapping[str, Any], language: str) -> str:
 
 def _shown(name: str, params: Mapping[str, Any], language: str) -> str:
     """One value as a person reads it."""
-    value = params.get(name)
+    value = _value(name, params)
     if name == "amount" and type(value) is int:
         return _money(value, params.get("currency"), language)
     if isinstance(value, bool):
@@ -101,6 +118,26 @@ def _shown(name: str, params: Mapping[str, Any], language: str) -> str:
     if isinstance(value, list | tuple | set | frozenset):
         value = ", ".join(sorted(map(str, value)) if isinstance(value, set | frozenset) else map(str, value))
     return _SOMEBODY.get(name, _UNNAMED)[language] if _is_empty(value) else str(value)
+
+
+def _value(name: str, params: Mapping[str, Any]) -> Any:
+    """The value of a gap, under its own name or another part's name for it; carriers by name, not by key."""
+    value = next(
+        (params[each] for each in (name, *_ALSO.get(name, ())) if not _is_empty(params.get(each))), None
+    )
+    if name in _CARRIERS and isinstance(value, str) and (known := tracking.carriers().get(value)):
+        return known.name
+    if name in _TIMES and isinstance(value, str):
+        return _parsed(value)
+    return value
+
+
+def _parsed(text: str) -> datetime | str:
+    """A time that went through JSON, as a time again."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
 
 
 def _is_empty(value: object) -> bool:
