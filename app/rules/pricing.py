@@ -27,18 +27,21 @@ class PriceRule:
 
 
 def from_settings(settings: Mapping[str, Any]) -> PriceRule:
-    """The rule in a connection's settings: `price_rule` (a kind, missing = same) and `price_value` (decimal text; a comma is forgiven).
+    """The rule as a connection keeps it: {"kind": "plus_percent", "value": "7.5"}; nothing means same, a comma is forgiven.
 
-    Raises Invalid("price.rule_invalid", field=...) naming the setting that cannot be used.
+    Raises Invalid("price.rule_invalid") with field "price_rule.kind" or "price_rule.value", whichever cannot be used.
     """
-    kind = settings.get("price_rule") or "same"
+    kind = settings.get("kind") or "same"
     if kind not in KINDS:
-        raise Invalid("price.rule_invalid", field="price_rule", value=str(kind))
+        raise Invalid("price.rule_invalid", field="price_rule.kind", value=str(kind)[:60])
     if kind == "same":
         return PriceRule()
-    value = _number(settings.get("price_value"))
+    told = settings.get("value")
+    value = _number(told)
     if value is None or not _makes_sense(kind, value):
-        raise Invalid("price.rule_invalid", field="price_value", value=str(settings.get("price_value") or ""))
+        raise Invalid(
+            "price.rule_invalid", field="price_rule.value", value="" if told is None else str(told)[:60]
+        )
     return PriceRule(kind, format(value, "f"))
 
 

@@ -4,6 +4,8 @@ What may go wrong: money that is sent twice or to the wrong piece does not come 
 sums are exact, and what cannot be assigned beyond doubt is handed to a person.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +23,9 @@ class PieceTruth:
     """One piece as we know it. Amounts in minor units, gross.
 
     `price`: what the buyer paid for it and can get back. `refunded`: what refund objects of the shop already cover, the
-    merchant's and those the bridge wrote. `return_open`: the marketplace waits for our answer to a return of it.
+    merchant's and those the bridge wrote. `return_open`: the marketplace waits for our answer to a return of it. `goods`: the part
+    of the price that is not shipping (None = all of it); who gets that back gets the piece's whole price back as far as the
+    deed is concerned, because shops refund goods and shipping apart.
     """
 
     id: int
@@ -29,11 +33,18 @@ class PieceTruth:
     price: int
     refunded: int
     return_open: bool
+    goods: int | None = None
 
     @property
     def left(self) -> int:
         """Minor units that can still be refunded; none while nobody knows what the piece's status means."""
         return 0 if self.state is PieceState.UNCLEAR else max(0, self.price - self.refunded)
+
+    @property
+    def goods_left(self) -> int:
+        """Minor units of the goods alone that can still be refunded."""
+        goods = self.price if self.goods is None else min(self.goods, self.price)
+        return min(self.left, max(0, goods - self.refunded))
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,9 @@ class _Allocating:
     def _left(self, piece: PieceTruth) -> int:
         return piece.left - self.given.get(piece.id, 0)
 
+    def _goods_left(self, piece: PieceTruth) -> int:
+        return max(0, piece.goods_left - self.given.get(piece.id, 0))
+
     def _line(self, line_id: str, quantity: int, amount: int) -> None:
         line = self.lines.get(line_id)
         if line is None:
@@ -134,7 +148,7 @@ class _Allocating:
         """The pieces a line's quantity means. Whole pieces: those not yet sent are meant first; parts: those that have left."""
         open_pieces = [piece for piece in line.pieces if self._left(piece) > 0]
         whole = sorted(open_pieces, key=lambda piece: _rank(piece, unshipped_first=True))[:quantity]
-        if amount >= sum(map(self._left, whole)):
+        if amount >= sum(map(self._goods_left, whole)):
             return whole
         return sorted(open_pieces, key=lambda piece: _rank(piece, unshipped_first=False))[:quantity]
 
@@ -148,23 +162,27 @@ class _Allocating:
         self._give(amount, open_pieces)
 
     def _give(self, amount: int, pieces: list[PieceTruth]) -> None:
-        room = [self._left(piece) for piece in pieces]
-        if amount > sum(room):
+        """The goods of all pieces first, then their shipping, each in proportion; more than that is lost."""
+        for room_of in (self._goods_left, self._left):
+            room = [room_of(piece) for piece in pieces]
+            now = min(amount, sum(room))
+            for piece, part in zip(pieces, in_proportion(now, room), strict=True):
+                self.given[piece.id] = self.given.get(piece.id, 0) + part
+            amount -= now
+        if amount:
             unclear = any(piece.state is PieceState.UNCLEAR for piece in self.pieces.values())
             self.lost.append("order.piece_unclear" if unclear else "refund.more_than_paid")
-        for piece, part in zip(pieces, in_proportion(min(amount, sum(room)), room), strict=True):
-            self.given[piece.id] = self.given.get(piece.id, 0) + part
 
     def _take_back_parts_of_unshipped(self) -> None:
         for piece in self.pieces.values():
             part = self.given.get(piece.id, 0)
-            if part and piece.state in _UNSHIPPED and part < piece.left:
+            if part and piece.state in _UNSHIPPED and part < piece.goods_left:
                 del self.given[piece.id]
                 self.lost.append("refund.before_shipping")
 
     def _result(self) -> Allocation:
         shares = tuple(
-            Share(piece.id, part, part == piece.left, _deed(piece, part == piece.left))
+            Share(piece.id, part, part == piece.left, _deed(piece, whole=part >= piece.goods_left))
             for piece in self.pieces.values()
             if (part := self.given.get(piece.id, 0))
         )
@@ -173,6 +191,53 @@ class _Allocating:
             return Allocation(shares)
         params: dict[str, object] = {"amount": unassigned, "currency": self.refund.currency}
         return Allocation(shares, unassigned, Reason(self.lost[0], params))
+
+
+# What merchants write into the reason of a refund, in the order of trust; word beginnings in German and English.
+_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "damaged",
+        (
+            "beschädig",
+            "beschaedig",
+            "defekt",
+            "kaputt",
+            "bruch",
+            "zerbroch",
+            "damag",
+            "defect",
+            "broken",
+            "faulty",
+        ),
+    ),
+    ("wrong_item", ("falsch", "verwechsel", "wrong")),
+    ("incomplete", ("fehlt", "fehlend", "unvollst", "missing", "incomplete")),
+    ("delayed", ("verspät", "verspaet", "zu spät", "zu spaet", "verzöger", "verzoeger", "late", "delay")),
+    ("postage", ("porto", "versandkost", "rücksendekost", "postage", "shipping cost", "shipping fee")),
+    (
+        "return",
+        (
+            "retour",
+            "rücksend",
+            "ruecksend",
+            "widerruf",
+            "rückgabe",
+            "zurück",
+            "return",
+            "withdraw",
+            "revocation",
+        ),
+    ),
+)
+
+
+def reason_word(text: str) -> str:
+    """Our word for what a person wrote as the reason of a refund: return, damaged, delayed, wrong_item, incomplete, postage or other."""
+    told = unicodedata.normalize("NFC", text).casefold()
+    for word, beginnings in _WORDS:
+        if any(re.search(rf"(?<!\w){re.escape(beginning)}", told) for beginning in beginnings):
+            return word
+    return "other"
 
 
 def in_proportion(amount: int, weights: Sequence[int]) -> list[int]:
@@ -196,12 +261,12 @@ def _rank(piece: PieceTruth, *, unshipped_first: bool) -> int:
     return 2 if (piece.state in _UNSHIPPED) == unshipped_first else 3
 
 
-def _deed(piece: PieceTruth, full: bool) -> Deed:
+def _deed(piece: PieceTruth, *, whole: bool) -> Deed:
     if piece.state in _AT_REST:
         return "none"
     if piece.state in _UNSHIPPED:
         return "cancel"
-    return "accept_return" if piece.return_open and full else "refund"
+    return "accept_return" if piece.return_open and whole else "refund"
 
 
 # What a shop writes into a refund's free text, in German and English, and our word for it.
