@@ -1,1 +1,75 @@
-"""Shopbridge: connects shops with marketplaces and suppliers."""
+"""Shopbridge: plug a shop in once, sell everywhere. `create_app` is the one place where the parts are plugged together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from app import config, extensions
+
+
+def create_app(settings: dict[str, Any] | None = None, *, web: bool = True) -> Flask:
+    """The application. `settings` (of app.config) replaces the environment; `web=False` leaves the routes out (workers, clock, CLI).
+
+    Raises RuntimeError with a plain sentence when there is no database or no master key.
+    """
+    from app.vault import Vault
+
+    settings = config.load() if settings is None else {**config.load({}), **settings}
+    app = Flask(__name__, static_folder=None)
+    app.config.update(settings)
+    if not settings["DATABASE_URL"]:
+        raise RuntimeError(
+            "DATABASE_URL is not set. `shopbridge up` brings a database of its own; other commands need the address of one."
+        )
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=_psycopg(settings["DATABASE_URL"]),
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "pool_size": settings["SHOPBRIDGE_WEB_THREADS"],
+            "max_overflow": 2,
+            "pool_pre_ping": True,
+        },
+        MAX_CONTENT_LENGTH=256 * 1024,
+        SECRET_KEY=settings["SHOPBRIDGE_SECRET_KEY"] or None,
+    )
+    extensions.safe.bind(Vault(master_keys(settings)))
+    extensions.db.init_app(app)
+    extensions.migrate.init_app(app, extensions.db, directory=str(Path(__file__).parent / "migrations"))
+    from app import models
+
+    assert (
+        models.Account.__table__.metadata is extensions.db.metadata
+    )  # the tables are known before the first query
+
+    if web:
+        from app import web as routes
+
+        routes.register(app)
+    return app
+
+
+def master_keys(settings: dict[str, Any]) -> list[str]:
+    """The keys of the vault: from the environment, else from the key file in the data folder, which is made on first use."""
+    if settings["SHOPBRIDGE_MASTER_KEYS"]:
+        return list(settings["SHOPBRIDGE_MASTER_KEYS"])
+    from app.vault import generate_key
+
+    path = Path(settings["SHOPBRIDGE_DATA"]) / "master.key"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="ascii") as file:
+            path.chmod(0o600)
+            file.write(generate_key() + "\n")
+    except FileExistsError:
+        pass  # another process was first, or an earlier run: its key is the one to use
+    return [line.strip() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
+
+
+def _psycopg(url: str) -> str:
+    """SQLAlchemy's name for psycopg 3, whatever spelling the operator uses."""
+    for plain in ("postgresql://", "postgres://"):
+        if url.startswith(plain):
+            return "postgresql+psycopg://" + url.removeprefix(plain)
+    return url

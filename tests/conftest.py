@@ -14,6 +14,7 @@ import pytest
 # With importlib mode the test folder itself is not on the path; the shared modules beside this file are.
 sys.path.insert(0, str(Path(__file__).parent))
 
+from bridge import app, bridge_app, client, session
 from servers import (
     database_url,
     empty_redis,
@@ -23,7 +24,18 @@ from servers import (
     valkey,
 )
 
-__all__ = ["database_url", "empty_redis", "postgres_url", "redis_url", "server_folder", "valkey"]
+__all__ = [
+    "app",
+    "bridge_app",
+    "client",
+    "database_url",
+    "empty_redis",
+    "postgres_url",
+    "redis_url",
+    "server_folder",
+    "session",
+    "valkey",
+]
 
 NO_SKIP = os.environ.get("SHOPBRIDGE_NO_SKIP") == "1"
 

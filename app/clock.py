@@ -1,0 +1,157 @@
+"""What time starts: sweeps over columns. Retries, polls, three-hour waits, lost bells and purges are rows with a time, never sleeping jobs.
+
+Any number of clocks may run; a lock in the database lets one act. What may go wrong: the clock dies. Another takes over at its next pass, and
+nothing that was due is lost, because being due is a property of the row.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from flask import current_app
+from sqlalchemy import delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app import inbox, outbox, queues
+from app.extensions import db
+from app.flows import order_shipped
+from app.models import Attempt, Connection, Heartbeat, Idempotency, Order, Pairing, Schedule
+from app.registry import provider
+
+LOCK = 7315001  # any number that nobody else uses in this database
+
+log = structlog.get_logger(__name__)
+
+
+def run(stop: threading.Event | None = None) -> None:
+    """Sweep until told to stop (SIGTERM, SIGINT). Needs an application context."""
+    stop = stop or threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: stop.set())
+    seconds = current_app.config["SHOPBRIDGE_SWEEP_SECONDS"]
+    last_purge = datetime.min.replace(tzinfo=UTC)
+    while not stop.is_set():
+        now = datetime.now(UTC)
+        try:
+            if sweep(now, purge=now - last_purge > timedelta(minutes=10)):
+                last_purge = now if now - last_purge > timedelta(minutes=10) else last_purge
+        except Exception:
+            log.exception("sweep.failed")
+            db.session.rollback()
+        db.session.remove()
+        stop.wait(seconds)
+
+
+def sweep(now: datetime, *, purge: bool = False) -> bool:
+    """One pass; False when another clock holds the lock."""
+    with db.engine.connect() as guard:
+        if not guard.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar():
+            return False
+        try:
+            for part in PARTS:
+                part(db.session, now)
+            if purge:
+                forget(db.session, now)
+        finally:
+            guard.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
+            guard.rollback()
+    return True
+
+
+def ring_for_events(session: Session, now: datetime) -> None:
+    """Events that are due, were retried, or whose worker died."""
+    for connection_id in inbox.waiting_connections(session):
+        queues.ring("in", connection_id)
+    session.commit()
+
+
+def ring_for_commands(session: Session, now: datetime) -> None:
+    """The same for commands and offers."""
+    for connection_id in outbox.waiting_connections(session):
+        queues.ring("out", connection_id)
+    session.commit()
+
+
+def ring_for_polls(session: Session, now: datetime) -> None:
+    """Marketplaces that want to be asked."""
+    due = (
+        select(Schedule.connection_id)
+        .join(Connection, Connection.id == Schedule.connection_id)
+        .where(Schedule.due_at <= now, Connection.state == "active")
+        .distinct()
+    )
+    for connection_id in list(session.scalars(due)):
+        queues.ring("poll", connection_id)
+    session.commit()
+
+
+def end_waits(session: Session, now: datetime) -> None:
+    """Orders that waited long enough for a tracking number (C3); each in a transaction of its own."""
+    for order_id in list(
+        session.scalars(select(Order.id).where(Order.wait_until <= now).order_by(Order.wait_until).limit(200))
+    ):
+        order = session.scalar(
+            select(Order)
+            .where(Order.id == order_id, Order.wait_until <= now)
+            .with_for_update(skip_locked=True)
+        )
+        if order is None:
+            session.commit()
+            continue
+        marketplace = session.get_one(Connection, order.connection_id)
+        order_shipped.wait_is_over(session, order, provider(marketplace.provider).capabilities, now)
+        session.commit()
+        queues.ring("out", marketplace.id)
+
+
+def beat(session: Session, now: datetime) -> None:
+    """A sign of life, for the doctor."""
+    values = {"at": now, "facts": {"pid": os.getpid()}}
+    stmt = insert(Heartbeat).values(name="clock", **values)
+    session.execute(stmt.on_conflict_do_update(index_elements=["name"], set_=values))
+    session.commit()
+
+
+PARTS: tuple[Callable[[Session, datetime], None], ...] = (
+    ring_for_events,
+    ring_for_commands,
+    ring_for_polls,
+    end_waits,
+    beat,
+)
+
+
+def forget(session: Session, now: datetime) -> None:
+    """Raw events after the replay window, addresses 30 days after delivery, what nobody asks for any more."""
+    bodies = inbox.purge_bodies(
+        session, now - timedelta(days=current_app.config["SHOPBRIDGE_KEEP_BODIES_DAYS"])
+    )
+    addresses = _forget_addresses(
+        session, now - timedelta(days=current_app.config["SHOPBRIDGE_KEEP_ADDRESSES_DAYS"])
+    )
+    session.execute(delete(Attempt).where(Attempt.started_at < now - timedelta(days=90)))
+    session.execute(delete(Pairing).where(Pairing.expires_at < now - timedelta(days=1)))
+    session.execute(delete(Idempotency).where(Idempotency.created_at < now - timedelta(days=2)))
+    session.commit()
+    log.info("purged", bodies=bodies, addresses=addresses)
+
+
+def _forget_addresses(session: Session, before: datetime) -> int:
+    """Orders in which nothing can move any more and nothing has moved since."""
+    done = session.execute(
+        text("""
+            UPDATE orders SET buyer = NULL, purged_at = now()
+            WHERE buyer IS NOT NULL AND updated_at < :before AND NOT EXISTS (
+                SELECT 1 FROM order_piece p WHERE p.order_id = orders.id AND p.state IN ('announced', 'to_ship', 'unclear'))
+        """),
+        {"before": before},
+    )
+    session.commit()
+    return int(done.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,203 @@
+"""Somebody cancels: the other side must know before a parcel leaves (C6).
+
+The shop cancels -> the marketplace is told, piece by piece. The marketplace cancels -> the shop is stopped from shipping and cancels or takes
+back the quantity. `cancel_asked_by` on the piece says who began, so the echo of our own command never comes back as a new wish.
+What may go wrong: the parcel has left already. Then nothing is cancelled and a case says so.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import messages as m
+from app import outbox, reservations
+from app.delivery import Delivered
+from app.models import Command, Connection, Order, OrderLine, OrderPiece
+from app.registry import MarketplaceClient, ShopClient
+from app.rules import status
+from app.story import order_case, tell
+
+OPEN = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
+
+
+def from_shop(session: Session, order: Order, shop_status: m.ShopStatus) -> None:
+    """The shop's order is cancelled: everything that has not left is cancelled at the marketplace."""
+    if status.wishes(shop_status, has_tracking=False) != "cancel":
+        return
+    pieces = _pieces(session, order)
+    mine = [
+        piece for piece in pieces if piece.in_shop and piece.state in OPEN and piece.cancel_asked_by is None
+    ]
+    left = [piece for piece in pieces if piece.state in {m.PieceState.SHIPPED, m.PieceState.DELIVERED}]
+    if left and not order.stopped:
+        order_case(session, order, "cancel.after_shipping", pieces=len(left))
+    if mine:
+        ask_marketplace(session, order, mine)
+    order.wait_until = None
+
+
+def ask_marketplace(session: Session, order: Order, pieces: list[OrderPiece], reason: str = "other") -> None:
+    """Write the cancellation of these pieces once. The key names the first piece: a piece is asked for only once in its life."""
+    for piece in pieces:
+        piece.cancel_asked_by = "shop"
+    tell(session, order, "cancel.by_shop", pieces=len(pieces))
+    outbox.write(
+        session,
+        account_id=order.account_id,
+        connection_id=order.connection_id,
+        kind="cancel",
+        subject=f"order/{order.id}",
+        key=f"cancel:{pieces[0].id}",
+        payload={"pieces": [piece.id for piece in pieces], "reason": reason},
+        order_id=order.id,
+    )
+
+
+def from_marketplace(session: Session, order: Order) -> None:
+    """Pieces that the marketplace shows as cancelled and that the shop does not know about yet."""
+    news = [
+        piece
+        for piece in _pieces(session, order)
+        if piece.state == m.PieceState.CANCELLED and piece.cancel_asked_by is None
+    ]
+    if not news:
+        return
+    for piece in news:
+        piece.cancel_asked_by = "marketplace"
+    tell(session, order, "cancel.by_marketplace", pieces=len(news), reason=news[0].marketplace_reason)
+    if order.shop_id is None or not _creation_written(session, order):
+        return
+    everything = not any(piece.state != m.PieceState.CANCELLED for piece in _pieces(session, order))
+    order.stopped = everything
+    if everything:
+        order.wait_until = None
+        _command_shop(session, order, "order.stop_shipping", news)
+    _command_shop(session, order, "order.cancel", news)
+
+
+def deliver_to_marketplace(
+    session: Session, command: outbox.Claimed, marketplace: Connection, client: MarketplaceClient
+) -> Delivered:
+    """Cancel pieces at the marketplace; a repeat reads back first."""
+    pieces = _by_id(session, command.payload["pieces"])
+    due = [piece.external_id for piece in pieces if piece.state in OPEN]
+    session.commit()
+    truth = (
+        {piece.external_id: piece for piece in client.read_pieces(due)} if command.repeated and due else {}
+    )
+    still = [key for key in due if key not in truth or truth[key].state in OPEN]
+    answers = (
+        {answer.external_id: answer for answer in client.cancel(still, command.payload["reason"])}
+        if still
+        else {}
+    )
+    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    refused = None
+    for piece in _by_id(session, command.payload["pieces"]):
+        if piece.external_id in truth:
+            piece.state = status.piece_after(m.PieceState(piece.state), truth[piece.external_id].state)
+        answer = answers.get(piece.external_id)
+        if answer is not None and answer.ok:
+            piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.CANCELLED)
+        elif answer is not None:
+            refused = answer.reason or m.Reason("cancel.not_possible", {"piece": piece.external_id})
+            order_case(session, order, refused.code, part=f"piece/{piece.external_id}", **refused.params)
+        if piece.state == m.PieceState.CANCELLED:
+            reservations.release(session, [piece.id])
+        elif piece.state in {m.PieceState.SHIPPED, m.PieceState.DELIVERED}:
+            order_case(
+                session,
+                order,
+                "cancel.after_shipping",
+                part=f"piece/{piece.external_id}",
+                piece=piece.external_id,
+            )
+    if refused is None:
+        tell(session, order, "cancel.confirmed", command_id=command.id, pieces=len(pieces))
+    return Delivered({"pieces": len(answers)}, refused)
+
+
+def deliver_to_shop(
+    session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
+) -> Delivered:
+    """Cancel the order, or take back the quantities of the cancelled pieces, in the shop."""
+    order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    pieces = [piece for piece in _by_id(session, command.payload["pieces"]) if piece.in_shop]
+    if order.shop_order_id is None or not pieces:
+        return Delivered({"skipped": "the shop never had these pieces"})
+    shop_order_id, lines = (
+        order.shop_order_id,
+        None if _nothing_left(session, order) else _lines(session, order, pieces),
+    )
+    session.commit()
+    truth = client.cancel_order(
+        command.public_id, shop_order_id, f"cancel_{command.id}", lines, "cancel.by_marketplace"
+    )
+    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    tell(session, order, "cancel.done_in_shop", command_id=command.id, pieces=len(pieces))
+    return Delivered({"order_id": truth.external_id})
+
+
+def deliver_stop(
+    session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
+) -> Delivered:
+    """Flag the shop's order: nothing may be printed or sent any more."""
+    order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    if order.shop_order_id is None:
+        return Delivered({"skipped": "the shop never had this order"})
+    shop_order_id = order.shop_order_id
+    session.commit()
+    truth = client.stop_shipping(command.public_id, shop_order_id, f"stop_{command.id}", "cancel.by_buyer")
+    if truth.already_shipped:
+        order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+        order_case(session, order, "cancel.after_shipping", pieces=len(command.payload["pieces"]))
+    return Delivered({"already_shipped": truth.already_shipped})
+
+
+def _command_shop(session: Session, order: Order, kind: str, pieces: list[OrderPiece]) -> None:
+    assert order.shop_id is not None
+    outbox.write(
+        session,
+        account_id=order.account_id,
+        connection_id=order.shop_id,
+        kind=kind,
+        subject=f"order/{order.id}",
+        key=f"{kind}:{pieces[0].id}",
+        payload={"pieces": [piece.id for piece in pieces]},
+        order_id=order.id,
+    )
+
+
+def _creation_written(session: Session, order: Order) -> bool:
+    query = select(Command.id).where(Command.order_id == order.id, Command.kind == "order.create")
+    return order.shop_order_id is not None or session.scalar(query) is not None
+
+
+def _nothing_left(session: Session, order: Order) -> bool:
+    return not any(
+        piece.in_shop and piece.state != m.PieceState.CANCELLED for piece in _pieces(session, order)
+    )
+
+
+def _lines(session: Session, order: Order, pieces: list[OrderPiece]) -> list[tuple[str, int]]:
+    quantity: dict[str, int] = {}
+    names = {
+        line.id: line.shop_line_id
+        for line in session.scalars(select(OrderLine).where(OrderLine.order_id == order.id))
+    }
+    for piece in pieces:
+        name = names[piece.line_id]
+        if name is not None:
+            quantity[name] = quantity.get(name, 0) + 1
+    return sorted(quantity.items())
+
+
+def _pieces(session: Session, order: Order) -> list[OrderPiece]:
+    return list(
+        session.scalars(select(OrderPiece).where(OrderPiece.order_id == order.id).order_by(OrderPiece.id))
+    )
+
+
+def _by_id(session: Session, ids: list[int]) -> list[OrderPiece]:
+    return list(session.scalars(select(OrderPiece).where(OrderPiece.id.in_(ids)).order_by(OrderPiece.id)))

@@ -1,0 +1,415 @@
+"""A marketplace shows an order: remember every piece, hold its stock, create it in the shop exactly once (C1, I13).
+
+The same order comes with every look; a look only adds what is new and moves pieces forward. Whatever is odd (a product we do not know, a
+status we have never seen, a foreign currency, no stock left) the order lands all the same and the problem becomes a visible case.
+What may go wrong: the answer of the shop to `order.create` is lost. Then the command is repeated; the shop looks our key up in the same
+transaction and answers with the order it has (docs/protocol.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app import messages as m
+from app import outbox, reservations
+from app.delivery import Delivered
+from app.models import Command, Connection, Offer, Order, OrderLine, OrderPiece, Product, Reservation
+from app.registry import ShopClient
+from app.rules import gtin, status, stock
+from app.story import close_case, order_case, tell
+
+HOLDING = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
+
+
+def receive(session: Session, marketplace: Connection, seen: m.OrderSeen) -> list[Order]:
+    """Take in one look at one order. Answers the orders it touched, locked: the order itself and what joined it later."""
+    root = _root(session, marketplace, seen)
+    known = {piece.external_id: piece for piece in _pieces(session, marketplace, seen)}
+    _remember_buyer(session, root, seen)
+    for piece in seen.pieces:
+        if piece.external_id in known:
+            _move(session, known[piece.external_id], piece)
+    new = [piece for piece in seen.pieces if piece.external_id not in known]
+    touched = {known[key].order_id for key in known} | {root.id}
+    if new:
+        order = _order_for_new_pieces(session, root, seen)
+        _add_pieces(session, order, marketplace, new)
+        touched.add(order.id)
+    orders = list(
+        session.scalars(select(Order).where(Order.id.in_(touched)).order_by(Order.id).with_for_update())
+    )
+    for order in orders:
+        _want_in_shop(session, marketplace, order)
+    return orders
+
+
+def deliver_create(
+    session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
+) -> Delivered:
+    """Create the order in the shop. The pieces it will contain are fixed before the first call, so a repeat asks for the same order."""
+    order = session.scalar(select(Order).where(Order.id == command.order_id).with_for_update())
+    if order is None or order.buyer is None:
+        return Delivered(refused=m.Reason("order.address_missing", {}))
+    pieces = _fix_pieces(session, order)
+    if not pieces:
+        return Delivered({"skipped": "every piece was cancelled before"})
+    draft = _draft(session, order, pieces, shop)
+    session.commit()
+    truth = client.create_order(command.public_id, draft)
+    return _created(session, command, shop, truth)
+
+
+# --- remembering ------------------------------------------------------------------------------------------------------------
+
+
+def _root(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Order:
+    """The row of this order, made on first sight, and locked: two looks at the same time wait for each other here."""
+    session.execute(
+        insert(Order)
+        .values(
+            account_id=marketplace.account_id,
+            connection_id=marketplace.id,
+            external_id=seen.external_id,
+            country=seen.country,
+            currency=seen.currency,
+            placed_at=seen.placed_at,
+            shop_id=marketplace.shop_id,
+            stopped=False,
+        )
+        .on_conflict_do_nothing(index_elements=["connection_id", "external_id"])
+    )
+    return session.scalars(
+        select(Order)
+        .where(Order.connection_id == marketplace.id, Order.external_id == seen.external_id)
+        .with_for_update()
+    ).one()
+
+
+def _pieces(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Iterable[OrderPiece]:
+    ids = [piece.external_id for piece in seen.pieces]
+    return session.scalars(
+        select(OrderPiece)
+        .where(OrderPiece.connection_id == marketplace.id, OrderPiece.external_id.in_(ids))
+        .with_for_update()
+    )
+
+
+def _remember_buyer(session: Session, order: Order, seen: m.OrderSeen) -> None:
+    """Addresses are kept as soon as they are shown and never overwritten with nothing."""
+    if seen.shipping is None or order.purged_at is not None:
+        return
+    buyer = {"billing": _address(seen.billing or seen.shipping), "shipping": _address(seen.shipping)}
+    if order.buyer != buyer:
+        order.buyer = buyer
+        session.flush()
+
+
+def _address(address: m.Address) -> dict[str, Any]:
+    return {name: getattr(address, name) for name in m.Address.__dataclass_fields__}
+
+
+def _move(session: Session, piece: OrderPiece, seen: m.PieceSeen) -> None:
+    """A look moves a piece forward, never back (rules.status). The stock it held is given back when it will not be needed."""
+    before, after = m.PieceState(piece.state), status.piece_after(m.PieceState(piece.state), seen.state)
+    piece.raw_state, piece.marketplace_reason = seen.raw_state, seen.reason or piece.marketplace_reason
+    piece.ship_by = seen.ship_by or piece.ship_by
+    if after is before:
+        return
+    piece.state = after
+    order = session.get_one(Order, piece.order_id)
+    tell(session, order, f"piece.{after}", piece=piece.external_id, was=before)
+    if status.cancelled_after_shipping(before, seen.state):
+        order_case(
+            session,
+            order,
+            "cancel.after_shipping",
+            part=f"piece/{piece.external_id}",
+            piece=piece.external_id,
+        )
+    if before is m.PieceState.UNCLEAR:
+        close_case(
+            session,
+            account_id=order.account_id,
+            subject=f"order/{order.id}/piece/{piece.external_id}",
+            code="order.piece_unclear",
+        )
+    if after is m.PieceState.CANCELLED:
+        reservations.release(session, [piece.id])
+
+
+def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> Order:
+    """New pieces join the order until it is on its way into the shop; after that they are an order of their own, with a parent."""
+    family = [
+        root,
+        *session.scalars(
+            select(Order).where(Order.parent_id == root.id).order_by(Order.id).with_for_update()
+        ),
+    ]
+    for order in family:
+        if order.shop_order_id is None and not _creation_written(session, order):
+            return order
+    child = Order(
+        account_id=root.account_id,
+        connection_id=root.connection_id,
+        external_id=f"{root.external_id}/{len(family) + 1}",
+        parent_id=root.id,
+        country=root.country,
+        currency=seen.currency,
+        placed_at=seen.placed_at,
+        buyer=root.buyer,
+        shop_id=root.shop_id,
+    )
+    session.add(child)
+    session.flush()
+    tell(session, root, "order.pieces_joined", order=f"ord_{child.id}")
+    return child
+
+
+def _creation_written(session: Session, order: Order) -> bool:
+    return (
+        session.scalar(select(Command.id).where(Command.order_id == order.id, Command.kind == "order.create"))
+        is not None
+    )
+
+
+def _add_pieces(session: Session, order: Order, marketplace: Connection, new: list[m.PieceSeen]) -> None:
+    lines = {
+        line.group_key: line
+        for line in session.scalars(select(OrderLine).where(OrderLine.order_id == order.id))
+    }
+    if not lines:
+        tell(session, order, "order.seen", pieces=len(new), order=order.external_id)
+    for piece in new:
+        line = lines.get(piece.group)
+        if line is None:
+            line = lines[piece.group] = _new_line(session, order, marketplace, piece)
+        row = OrderPiece(
+            connection_id=order.connection_id,
+            order_id=order.id,
+            line_id=line.id,
+            external_id=piece.external_id,
+            price=piece.unit_price,
+            shipping_price=piece.shipping_price,
+            state=piece.state,
+            raw_state=piece.raw_state,
+            ship_by=piece.ship_by,
+            marketplace_reason=piece.reason,
+        )
+        session.add(row)
+        session.flush()
+        if line.product_id is not None and piece.state in HOLDING:
+            session.add(Reservation(account_id=order.account_id, product_id=line.product_id, piece_id=row.id))
+        if piece.state is m.PieceState.UNCLEAR:
+            order_case(
+                session,
+                order,
+                "order.piece_unclear",
+                part=f"piece/{piece.external_id}",
+                piece=piece.external_id,
+                status=piece.raw_state,
+            )
+    _hold_stock(
+        session, order, sorted({line.product_id for line in lines.values() if line.product_id is not None})
+    )
+
+
+def _new_line(session: Session, order: Order, marketplace: Connection, piece: m.PieceSeen) -> OrderLine:
+    product_id = _match(session, marketplace, piece)
+    line = OrderLine(
+        order_id=order.id,
+        group_key=piece.group,
+        product_id=product_id,
+        sku=piece.sku,
+        gtin=piece.gtin,
+        title=piece.title,
+        unit_price=piece.unit_price,
+        vat_percent=piece.vat_percent,
+    )
+    session.add(line)
+    session.flush()
+    if product_id is None:
+        order_case(
+            session,
+            order,
+            "order.product_unknown",
+            part=f"line/{line.id}",
+            sku=piece.sku,
+            gtin=piece.gtin,
+            title=piece.title,
+        )
+    return line
+
+
+def _match(session: Session, marketplace: Connection, piece: m.PieceSeen) -> int | None:
+    """The shop's product: by SKU, else by GTIN. Two products with one SKU match neither, because a guess would ship the wrong thing."""
+    for column, value in ((Product.sku, piece.sku), (Product.gtin, gtin.clean(piece.gtin))):
+        if not value:
+            continue
+        found = session.scalars(
+            select(Product.id)
+            .where(
+                Product.connection_id == marketplace.shop_id,
+                column == value,
+                Product.deleted.is_(False),
+                Product.kind.in_(("simple", "variation", "unknown")),
+            )
+            .limit(2)
+        ).all()
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _hold_stock(session: Session, order: Order, product_ids: list[int]) -> None:
+    """The offers must show less from now on; when more is promised than there is, somebody has to know at once."""
+    if not product_ids:
+        return
+    session.flush()
+    session.execute(update(Offer).where(Offer.product_id.in_(product_ids)).values(stale=True))
+    reserved = reservations.held(session, product_ids)
+    for product in session.scalars(select(Product).where(Product.id.in_(product_ids))):
+        missing = stock.oversold_by(product.stock, reserved.get(product.id, 0))
+        if missing:
+            order_case(
+                session,
+                order,
+                "order.oversold",
+                part=f"product/{product.id}",
+                sku=product.sku,
+                missing=missing,
+            )
+
+
+# --- into the shop ------------------------------------------------------------------------------------------------------------
+
+
+def _want_in_shop(session: Session, marketplace: Connection, order: Order) -> None:
+    """Write the command once everything that a shop order needs is known; until then say what is missing."""
+    if order.shop_order_id is not None or not _has_piece_to_ship(session, order):
+        return
+    order.shop_id = order.shop_id or marketplace.shop_id
+    subject = f"order/{order.id}"
+    if order.shop_id is None:
+        order_case(session, order, "order.no_shop")
+        return
+    if order.buyer is None:
+        order_case(session, order, "order.address_missing")
+        return
+    close_case(session, account_id=order.account_id, subject=subject, code="order.no_shop")
+    close_case(session, account_id=order.account_id, subject=subject, code="order.address_missing")
+    order.ship_by = session.scalar(
+        select(func.min(OrderPiece.ship_by)).where(OrderPiece.order_id == order.id)
+    )
+    outbox.write(
+        session,
+        account_id=order.account_id,
+        connection_id=order.shop_id,
+        kind="order.create",
+        subject=subject,
+        key=f"order.create:{order.id}",
+        order_id=order.id,
+    )
+
+
+def _has_piece_to_ship(session: Session, order: Order) -> bool:
+    query = select(OrderPiece.id).where(
+        OrderPiece.order_id == order.id, OrderPiece.state == m.PieceState.TO_SHIP
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _fix_pieces(session: Session, order: Order) -> list[OrderPiece]:
+    """The pieces of the shop order: those chosen by an earlier try, else every piece that may be shipped now."""
+    pieces = list(
+        session.scalars(select(OrderPiece).where(OrderPiece.order_id == order.id).order_by(OrderPiece.id))
+    )
+    chosen = [piece for piece in pieces if piece.in_shop]
+    if not chosen:
+        chosen = [piece for piece in pieces if piece.state in HOLDING]
+        for piece in chosen:
+            piece.in_shop = True
+    return chosen
+
+
+def _draft(session: Session, order: Order, pieces: list[OrderPiece], shop: Connection) -> m.OrderDraft:
+    marketplace = session.get_one(Connection, order.connection_id)
+    lines = {
+        line.id: line
+        for line in session.scalars(
+            select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.id)
+        )
+    }
+    quantity = {line_id: sum(1 for piece in pieces if piece.line_id == line_id) for line_id in lines}
+    shipping = sum(piece.shipping_price for piece in pieces)
+    assert order.buyer is not None
+    shop_currency = shop.settings.get("currency")
+    if shop_currency and shop_currency != order.currency:
+        order_case(
+            session, order, "order.currency_foreign", currency=order.currency, shop_currency=shop_currency
+        )
+    return m.OrderDraft(
+        key=f"ord_{order.id}",
+        marketplace=marketplace.provider,
+        marketplace_name=marketplace.name,
+        marketplace_order_id=order.external_id,
+        currency=order.currency,
+        placed_at=order.placed_at,
+        ship_by=order.ship_by,
+        billing=m.Address(**order.buyer["billing"]),
+        shipping=m.Address(**order.buyer["shipping"]),
+        lines=tuple(
+            _line_draft(session, line, quantity[line.id]) for line in lines.values() if quantity[line.id]
+        ),
+        shipping_total=shipping,
+        total=shipping + sum(piece.price for piece in pieces),
+        note=f"{marketplace.name} {order.external_id}",
+    )
+
+
+def _line_draft(session: Session, line: OrderLine, quantity: int) -> m.OrderLineDraft:
+    product = session.get(Product, line.product_id) if line.product_id is not None else None
+    return m.OrderLineDraft(
+        key=f"ln_{line.id}",
+        product_external_id=product.external_id if product else None,
+        sku=line.sku,
+        gtin=line.gtin,
+        title=line.title,
+        quantity=quantity,
+        unit_price=line.unit_price,
+        vat_percent=line.vat_percent,
+    )
+
+
+def _created(
+    session: Session, command: outbox.Claimed, shop: Connection, truth: m.ShopOrderTruth
+) -> Delivered:
+    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    if order.shop_order_id is None:
+        order.shop_order_id, order.shop_number = truth.external_id, truth.number
+        order.shop_status = truth.status
+        tell(
+            session,
+            order,
+            "order.created_in_shop",
+            number=truth.number or truth.external_id,
+            command_id=command.id,
+        )
+    for line in session.scalars(select(OrderLine).where(OrderLine.order_id == order.id)):
+        line.shop_line_id = truth.lines.get(f"ln_{line.id}", line.shop_line_id)
+        if f"ln_{line.id}" in truth.lines_without_product:
+            order_case(
+                session,
+                order,
+                "order.product_unknown",
+                part=f"line/{line.id}",
+                sku=line.sku,
+                gtin=line.gtin,
+                title=line.title,
+            )
+    reservations.contained_from(session, order.id, truth.stock_sequence)
+    return Delivered({"order_id": truth.external_id, "already": truth.already, "shop": shop.key})

@@ -1,0 +1,357 @@
+"""Goods and money go back, from either side, per piece and to the cent (C7).
+
+A refund object in the shop becomes deeds at the marketplace: accept an open return, refund an amount, cancel what has not left. A return that
+the marketplace settles becomes a refund object in the shop. Every refund object counts once, by its own id (K8).
+What may go wrong: a refund call is answered by silence. Money cannot be read back everywhere, so such a refund is never repeated blindly: it
+becomes a case for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app import messages as m
+from app import outbox
+from app.delivery import Delivered
+from app.models import Command, Connection, Order, OrderLine, OrderPiece, Refund, Return
+from app.registry import MarketplaceClient, ShopClient
+from app.rules import refund as rules
+from app.rules import status
+from app.story import order_case, tell
+
+WAITING = (m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.UNCLEAR)
+
+
+def from_shop(session: Session, order: Order, refunds: Iterable[m.RefundSeen]) -> None:
+    """New refund objects of the shop. Those that our own commands made are known and ask for nothing."""
+    for seen in refunds:
+        if seen.by_bridge or seen.amount <= 0 or not _first_time(session, order, seen):
+            continue
+        if seen.currency != order.currency:
+            order_case(
+                session,
+                order,
+                "refund.not_assignable",
+                part=f"refund/{seen.external_id}",
+                amount=seen.amount,
+                currency=seen.currency,
+            )
+            continue
+        _settle(session, order, seen)
+
+
+def from_marketplace(session: Session, marketplace: Connection, seen: m.ReturnSeen) -> list[int]:
+    """One look at one return. Answers the ids of the orders it touched; pieces that we do not know are left for the next look at orders."""
+    touched = []
+    for piece_seen in seen.pieces:
+        piece = session.scalar(
+            select(OrderPiece).where(
+                OrderPiece.connection_id == marketplace.id,
+                OrderPiece.external_id == piece_seen.piece_external_id,
+            )
+        )
+        if piece is None:
+            continue
+        order = session.scalars(select(Order).where(Order.id == piece.order_id).with_for_update()).one()
+        _look(session, order, piece, seen, piece_seen)
+        touched.append(order.id)
+    return touched
+
+
+def deliver_refund(
+    session: Session, command: outbox.Claimed, marketplace: Connection, client: MarketplaceClient
+) -> Delivered:
+    """Refund one amount for one piece at the marketplace; never a second time when the first answer is unknown."""
+    piece = session.get_one(OrderPiece, command.payload["piece"])
+    external_id = piece.external_id
+    if command.in_doubt:
+        return _unknown_refund(session, command, external_id)
+    session.commit()
+    answer = client.refund(external_id, command.payload["amount"], command.payload["reason"])
+    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    if answer.ok:
+        tell(
+            session,
+            order,
+            "refund.confirmed",
+            command_id=command.id,
+            amount=command.payload["amount"],
+            currency=order.currency,
+        )
+        return Delivered({"amount": command.payload["amount"]})
+    reason = answer.reason or m.Reason("partner.refused", {"operation": "refund"})
+    order_case(session, order, reason.code, part=f"refund/{command.id}", **reason.params)
+    return Delivered(refused=reason)
+
+
+def deliver_accept(
+    session: Session, command: outbox.Claimed, marketplace: Connection, client: MarketplaceClient
+) -> Delivered:
+    """Accept a return at the marketplace, which then refunds the buyer itself. A repeat is answered with "already"."""
+    returned = session.get_one(Return, command.payload["return"])
+    external_id = returned.external_id
+    session.commit()
+    answer = client.accept_return(external_id)
+    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    if not answer.ok and not answer.already:
+        reason = answer.reason or m.Reason("partner.refused", {"operation": "accept_return"})
+        order_case(session, order, reason.code, part=f"return/{external_id}", **reason.params)
+        return Delivered(refused=reason)
+    returned = session.get_one(Return, command.payload["return"])
+    returned.state = m.ReturnState.ACCEPTED
+    piece = session.get_one(OrderPiece, returned.piece_id)
+    piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.RETURNED)
+    tell(session, order, "return.accepted", command_id=command.id, piece=piece.external_id)
+    return Delivered({"already": answer.already})
+
+
+def deliver_to_shop(
+    session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
+) -> Delivered:
+    """Write the refund into the shop's books without moving money: the marketplace has paid the buyer."""
+    order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    piece = session.get_one(OrderPiece, command.payload["piece"])
+    line = session.get_one(OrderLine, piece.line_id)
+    if order.shop_order_id is None:
+        return Delivered({"skipped": "the shop never had this order"})
+    shop_order_id, amount = order.shop_order_id, command.payload["amount"]
+    lines = [(line.shop_line_id, 1, amount)] if line.shop_line_id else []
+    session.commit()
+    truth = client.refund_order(
+        command.public_id,
+        shop_order_id,
+        command.payload["key"],
+        amount,
+        lines,
+        command.payload["reason"],
+        restock=False,
+    )
+    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    tell(session, order, "refund.done_in_shop", command_id=command.id, amount=amount, currency=order.currency)
+    return Delivered({"refund_id": truth.refund_external_id})
+
+
+# --- the shop's refund objects -------------------------------------------------------------------------------------------------
+
+
+def _first_time(session: Session, order: Order, seen: m.RefundSeen) -> bool:
+    """The unique key of the table decides, so the same refund object can come as often as it likes."""
+    new = session.execute(
+        insert(Refund)
+        .values(
+            order_id=order.id,
+            origin="shop",
+            external_id=seen.external_id,
+            amount=seen.amount,
+            currency=seen.currency,
+            reason=seen.reason[:500],
+            allocation={},
+            unassigned=0,
+        )
+        .on_conflict_do_nothing(index_elements=["order_id", "origin", "external_id"])
+        .returning(Refund.id)
+    ).scalar()
+    return new is not None
+
+
+def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
+    """Give every piece its share and write one command for each deed."""
+    refund = session.scalars(
+        select(Refund).where(
+            Refund.order_id == order.id, Refund.origin == "shop", Refund.external_id == seen.external_id
+        )
+    ).one()
+    open_returns = {
+        row.piece_id: row
+        for row in session.scalars(
+            select(Return).where(Return.order_id == order.id, Return.state.in_(WAITING))
+        )
+    }
+    plan = rules.allocate(seen, _truth(session, order, set(open_returns)))
+    pieces = {
+        piece.id: piece
+        for piece in session.scalars(select(OrderPiece).where(OrderPiece.order_id == order.id))
+    }
+    for share in plan.shares:
+        pieces[share.piece_id].refunded += share.amount
+    refund.allocation = {"shares": [[share.piece_id, share.amount, share.deed] for share in plan.shares]}
+    refund.unassigned = plan.unassigned
+    tell(
+        session, order, "refund.by_shop", amount=seen.amount, currency=seen.currency, refund=seen.external_id
+    )
+    for share in plan.refunds:
+        payload = {"piece": share.piece_id, "amount": share.amount, "reason": rules.reason_word(seen.reason)}
+        _command(
+            session, order, order.connection_id, "refund", f"refund:{refund.id}:{share.piece_id}", payload
+        )
+    for piece_id in plan.accept_returns:
+        row = open_returns[piece_id]
+        _command(
+            session,
+            order,
+            order.connection_id,
+            "accept_return",
+            f"accept_return:{row.id}",
+            {"return": row.id},
+        )
+    if plan.cancel:
+        _cancel(session, order, [pieces[piece_id] for piece_id in plan.cancel])
+    if plan.unassigned:
+        reason = plan.reason or m.Reason("refund.not_assignable", {})
+        order_case(
+            session,
+            order,
+            reason.code,
+            part=f"refund/{seen.external_id}",
+            **{"amount": plan.unassigned, "currency": order.currency, **reason.params},
+        )
+
+
+def _cancel(session: Session, order: Order, pieces: list[OrderPiece]) -> None:
+    """Refunded in full before it left: that is a cancellation."""
+    for piece in pieces:
+        piece.cancel_asked_by = "shop"
+    tell(session, order, "cancel.by_shop", pieces=len(pieces))
+    payload = {"pieces": [piece.id for piece in pieces], "reason": "other"}
+    _command(session, order, order.connection_id, "cancel", f"cancel:{pieces[0].id}", payload)
+
+
+def _truth(session: Session, order: Order, returning: set[int]) -> list[rules.LineTruth]:
+    """The lines as rules.refund wants them. A piece whose cancellation is under way counts as cancelled."""
+    lines = []
+    for line in session.scalars(
+        select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.id)
+    ):
+        pieces = tuple(
+            rules.PieceTruth(
+                id=piece.id,
+                state=m.PieceState.CANCELLED if piece.cancel_asked_by else m.PieceState(piece.state),
+                price=piece.price + piece.shipping_price,
+                refunded=piece.refunded,
+                return_open=piece.id in returning,
+            )
+            for piece in session.scalars(
+                select(OrderPiece).where(OrderPiece.line_id == line.id).order_by(OrderPiece.id)
+            )
+        )
+        lines.append(
+            rules.LineTruth(shop_line_id=line.shop_line_id or "", line_key=f"ln_{line.id}", pieces=pieces)
+        )
+    return lines
+
+
+def _unknown_refund(session: Session, command: outbox.Claimed, piece: str) -> Delivered:
+    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    reason = m.Reason(
+        "outcome.unknown_refund",
+        {"piece": piece, "amount": command.payload["amount"], "currency": order.currency},
+    )
+    order_case(session, order, reason.code, part=f"refund/{command.id}", **reason.params)
+    return Delivered(refused=reason)
+
+
+# --- the marketplace's returns ---------------------------------------------------------------------------------------------------
+
+
+def _look(
+    session: Session, order: Order, piece: OrderPiece, seen: m.ReturnSeen, piece_seen: m.ReturnPieceSeen
+) -> None:
+    row = session.scalar(
+        select(Return)
+        .where(Return.connection_id == order.connection_id, Return.external_id == piece_seen.external_id)
+        .with_for_update()
+    )
+    before = m.ReturnState(row.state) if row is not None else None
+    if row is None:
+        row = Return(
+            connection_id=order.connection_id,
+            order_id=order.id,
+            piece_id=piece.id,
+            external_id=piece_seen.external_id,
+            return_external_id=seen.external_id,
+            state=piece_seen.state,
+            raw_state=piece_seen.raw_state,
+            reason=piece_seen.reason,
+            note=piece_seen.note,
+        )
+        session.add(row)
+        session.flush()
+    row.state, row.raw_state = _state_after(before, piece_seen.state), piece_seen.raw_state
+    row.tracking_number, row.carrier = (
+        seen.tracking_number or row.tracking_number,
+        seen.carrier or row.carrier,
+    )
+    if row.state != before:
+        tell(session, order, f"return.{row.state}", piece=piece.external_id, reason=row.reason)
+        _react(session, order, piece, row)
+
+
+def _state_after(before: m.ReturnState | None, seen: m.ReturnState) -> m.ReturnState:
+    """A return that was settled stays settled, whatever an old look says."""
+    settled = {m.ReturnState.ACCEPTED, m.ReturnState.REJECTED, m.ReturnState.CLOSED}
+    return before if before in settled and seen not in settled else seen
+
+
+def _react(session: Session, order: Order, piece: OrderPiece, row: Return) -> None:
+    """Tell the shop what it must know: a return comes, or the marketplace has paid the buyer back."""
+    if row.state == m.ReturnState.ACCEPTED:
+        piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.RETURNED)
+        left = piece.price + piece.shipping_price - piece.refunded
+        if left > 0 and not _accepted_by_us(session, order, row):
+            _refund_in_shop(session, order, piece, row, left)
+    elif (
+        row.state in {m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.REJECTED}
+        and order.shop_id is not None
+    ):
+        _command(
+            session,
+            order,
+            order.shop_id,
+            "order.note",
+            f"note:return:{row.id}:{row.state}",
+            {"code": f"return.{row.state}", "return": row.id},
+        )
+
+
+def _accepted_by_us(session: Session, order: Order, row: Return) -> bool:
+    query = select(Command.id).where(
+        Command.connection_id == order.connection_id, Command.key == f"accept_return:{row.id}"
+    )
+    return session.scalar(query) is not None
+
+
+def _refund_in_shop(session: Session, order: Order, piece: OrderPiece, row: Return, amount: int) -> None:
+    session.add(
+        Refund(
+            order_id=order.id,
+            origin="marketplace",
+            external_id=row.external_id,
+            amount=amount,
+            currency=order.currency,
+            reason=row.reason or "",
+            allocation={"shares": [[piece.id, amount, "none"]]},
+        )
+    )
+    piece.refunded += amount
+    if order.shop_id is not None:
+        payload = {"piece": piece.id, "amount": amount, "reason": row.reason or "", "key": f"return_{row.id}"}
+        _command(session, order, order.shop_id, "order.refund", f"order.refund:return:{row.id}", payload)
+
+
+def _command(
+    session: Session, order: Order, connection_id: int, kind: str, key: str, payload: dict[str, object]
+) -> None:
+    outbox.write(
+        session,
+        account_id=order.account_id,
+        connection_id=connection_id,
+        kind=kind,
+        subject=f"order/{order.id}",
+        key=key,
+        payload=payload,
+        order_id=order.id,
+    )

@@ -1,0 +1,260 @@
+"""The shop ships: the marketplace gets the parcel within seconds, or the order waits for its tracking number (C2-C5).
+
+Works on sets of pieces, so a part of an order can leave first. What may go wrong: the marketplace takes the shipment and the answer is lost;
+a repeated command therefore reads the pieces back first and sends only what is still missing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import messages as m
+from app import outbox, reservations
+from app.delivery import Delivered
+from app.models import Connection, Order, OrderLine, OrderPiece, Shipment
+from app.registry import Capabilities, MarketplaceClient
+from app.rules import status, tracking, waiting
+from app.story import close_case, order_case, tell
+
+GONE = (m.PieceState.SHIPPED, m.PieceState.DELIVERED)
+
+
+def from_shop(
+    session: Session, shop: Connection, order: Order, seen: m.ShopOrderSeen, *, newer: bool
+) -> None:
+    """What the shop's order says about parcels. A parcel that names its lines has left; one for the whole order counts once it is completed."""
+    completed = status.wishes(seen.status, bool(seen.tracking)) in {"ship", "wait"}
+    known = set(session.scalars(select(Shipment.tracking_number).where(Shipment.order_id == order.id)))
+    for parcel in seen.tracking:
+        number = tracking.normalise(parcel.number)
+        if number and number not in known and (completed or parcel.lines is not None):
+            known.add(number)
+            _parcel(session, order, parcel, number)
+    if newer and completed:
+        _wait_for_tracking(session, shop, order)
+
+
+def wait_is_over(session: Session, order: Order, can: Capabilities, now: datetime) -> None:
+    """The clock says that an order has waited long enough: ship without tracking where the marketplace allows it, else alarm (C3)."""
+    pieces = _to_ship(session, order)
+    if not pieces or order.stopped or order.wait_until is None:
+        order.wait_until = None
+        return
+    verdict = waiting.decide(now, order.wait_until, order.ship_by, can.ship_without_tracking)
+    if isinstance(verdict, waiting.ShipWithout):
+        shipment = Shipment(
+            order_id=order.id, tracking_number="", carrier=None, carrier_name=None, carrier_source="none"
+        )
+        _send(session, order, shipment, pieces)
+        order.wait_until = None
+        tell(session, order, "ship.without_tracking", pieces=len(pieces))
+    elif verdict.alarm:
+        order_case(session, order, "ship.tracking_required", deadline=verdict.deadline)
+        order.wait_until = now + waiting.ALARM_BEFORE_DEADLINE
+
+
+def deliver_ship(
+    session: Session, command: outbox.Claimed, marketplace: Connection, client: MarketplaceClient
+) -> Delivered:
+    """Tell the marketplace that the pieces of one shipment have left."""
+    shipment = session.scalars(select(Shipment).where(Shipment.id == command.payload["shipment"])).one()
+    pieces = _pieces(session, shipment.piece_ids)
+    wanted = m.ShipmentWanted(
+        pieces=(),
+        tracking_number=shipment.tracking_number or None,
+        carrier=shipment.carrier,
+        carrier_name=shipment.carrier_name,
+        further_parcel=shipment.further,
+    )
+    due = [piece.external_id for piece in pieces if _wants_shipping(piece, shipment)]
+    session.commit()
+    truth = (
+        {piece.external_id: piece for piece in client.read_pieces(due)} if command.repeated and due else {}
+    )
+    if not shipment.further:
+        due = [
+            key
+            for key in due
+            if key not in truth
+            or truth[key].state not in {*GONE, m.PieceState.CANCELLED, m.PieceState.RETURNED}
+        ]
+    answers = client.ship(_replaced(wanted, due)) if due else []
+    return _shipped(session, command, truth, answers)
+
+
+def _replaced(wanted: m.ShipmentWanted, due: list[str]) -> m.ShipmentWanted:
+    return m.ShipmentWanted(
+        pieces=tuple(due),
+        tracking_number=wanted.tracking_number,
+        carrier=wanted.carrier,
+        carrier_name=wanted.carrier_name,
+        further_parcel=wanted.further_parcel,
+    )
+
+
+def _wants_shipping(piece: OrderPiece, shipment: Shipment) -> bool:
+    if shipment.further:
+        return piece.state in GONE
+    return piece.state in {m.PieceState.TO_SHIP, m.PieceState.UNCLEAR}
+
+
+def _shipped(
+    session: Session, command: outbox.Claimed, truth: dict[str, m.PieceSeen], answers: list[m.PieceAnswer]
+) -> Delivered:
+    """Write down what is true now. What the marketplace refused stays open and becomes a case; what worked is kept."""
+    shipment = session.scalars(select(Shipment).where(Shipment.id == command.payload["shipment"])).one()
+    order = session.scalars(select(Order).where(Order.id == shipment.order_id).with_for_update()).one()
+    by_id = {answer.external_id: answer for answer in answers}
+    gone, refused = [], None
+    for piece in _pieces(session, shipment.piece_ids):
+        seen, answer = truth.get(piece.external_id), by_id.get(piece.external_id)
+        if seen is not None:
+            piece.state = status.piece_after(m.PieceState(piece.state), seen.state)
+        if answer is not None and answer.ok:
+            piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.SHIPPED)
+            gone.append(piece.id)
+        elif answer is not None:
+            refused = answer.reason or m.Reason("partner.refused", {"operation": "ship"})
+            order_case(session, order, refused.code, part=f"piece/{piece.external_id}", **refused.params)
+    reservations.left_the_house(session, gone)
+    if refused is None:
+        shipment.confirmed_at = datetime.now(UTC)
+        close_case(
+            session, account_id=order.account_id, subject=f"order/{order.id}", code="ship.tracking_required"
+        )
+        tell(
+            session,
+            order,
+            "ship.confirmed",
+            command_id=command.id,
+            number=shipment.tracking_number,
+            pieces=len(shipment.piece_ids),
+        )
+    return Delivered({"pieces": len(gone)}, refused)
+
+
+def _parcel(session: Session, order: Order, parcel: m.TrackingSeen, number: str) -> None:
+    """One new tracking number: for the pieces of its lines, else for everything that has not left; else it is one more parcel."""
+    if order.stopped:
+        order_case(session, order, "ship.stopped_but_shipped", number=number)
+        return
+    problem = tracking.check(number, tracking.carrier_key(parcel.carrier_name))
+    if problem is not None and problem.code == "ship.tracking_malformed":
+        order_case(session, order, problem.code, part=f"tracking/{number[:40]}", **problem.params)
+    pieces = _to_ship(session, order)
+    if parcel.lines is not None:
+        pieces = _of_lines(session, order, pieces, parcel.lines)
+    further = not pieces
+    if further:
+        pieces = list(
+            session.scalars(
+                select(OrderPiece)
+                .where(OrderPiece.order_id == order.id, OrderPiece.state.in_(GONE))
+                .order_by(OrderPiece.id)
+            )
+        )
+        pieces = pieces if parcel.lines is None else _of_lines(session, order, pieces, parcel.lines)
+    if not pieces:
+        return
+    carrier, name, source = _carrier(session, order, parcel, number)
+    shipment = Shipment(
+        order_id=order.id,
+        tracking_number=number,
+        carrier=carrier,
+        carrier_name=name,
+        carrier_source=source,
+        further=further,
+    )
+    _send(session, order, shipment, pieces)
+    order.wait_until = None
+
+
+def _carrier(
+    session: Session, order: Order, parcel: m.TrackingSeen, number: str
+) -> tuple[str | None, str | None, str]:
+    """The carrier the shop names; where it names none, the most likely one by the number, said as a guess (C4)."""
+    key = tracking.carrier_key(parcel.carrier_name)
+    if key is not None or parcel.carrier_name:
+        return key, parcel.carrier_name, "shop"
+    country = (order.buyer or {}).get("shipping", {}).get("country")
+    proposals = tracking.recognise(number, country)
+    if proposals:
+        tell(session, order, "ship.carrier_guessed", number=number, carrier=proposals[0].carrier)
+        return proposals[0].carrier, None, "recognised"
+    order_case(session, order, "ship.carrier_unknown", part=f"tracking/{number[:40]}", number=number)
+    return None, None, "none"
+
+
+def _send(session: Session, order: Order, shipment: Shipment, pieces: list[OrderPiece]) -> None:
+    shipment.piece_ids = [piece.id for piece in pieces]
+    session.add(shipment)
+    session.flush()
+    for piece in pieces:
+        piece.shipment_id = shipment.id
+    tell(
+        session,
+        order,
+        "ship.wanted",
+        number=shipment.tracking_number,
+        carrier=shipment.carrier or shipment.carrier_name,
+        pieces=len(pieces),
+    )
+    outbox.write(
+        session,
+        account_id=order.account_id,
+        connection_id=order.connection_id,
+        kind="ship",
+        subject=f"order/{order.id}",
+        key=f"ship:{shipment.id}",
+        payload={"shipment": shipment.id},
+        order_id=order.id,
+    )
+
+
+def _wait_for_tracking(session: Session, shop: Connection, order: Order) -> None:
+    if order.wait_until is not None or order.stopped or not _to_ship(session, order):
+        return
+    now = datetime.now(UTC)
+    order.completed_at = order.completed_at or now
+    order.wait_until = waiting.wait_until(now, int(shop.settings.get("wait_for_tracking_hours", 3)))
+    tell(session, order, "ship.waiting_for_tracking", until=order.wait_until)
+
+
+def _to_ship(session: Session, order: Order) -> list[OrderPiece]:
+    """Pieces in the shop's order that have not left, are not on their way out and that nobody wants to cancel."""
+    return list(
+        session.scalars(
+            select(OrderPiece)
+            .where(
+                OrderPiece.order_id == order.id,
+                OrderPiece.in_shop,
+                OrderPiece.shipment_id.is_(None),
+                OrderPiece.cancel_asked_by.is_(None),
+                OrderPiece.state.in_((m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)),
+            )
+            .order_by(OrderPiece.id)
+        )
+    )
+
+
+def _of_lines(
+    session: Session, order: Order, pieces: list[OrderPiece], wanted: tuple[tuple[str, int], ...]
+) -> list[OrderPiece]:
+    line_ids = {
+        line.shop_line_id: line.id
+        for line in session.scalars(select(OrderLine).where(OrderLine.order_id == order.id))
+    }
+    chosen: list[OrderPiece] = []
+    for shop_line_id, quantity in wanted:
+        of_line = [
+            piece for piece in pieces if piece.line_id == line_ids.get(shop_line_id) and piece not in chosen
+        ]
+        chosen += of_line[:quantity]
+    return chosen
+
+
+def _pieces(session: Session, ids: list[int]) -> list[OrderPiece]:
+    return list(session.scalars(select(OrderPiece).where(OrderPiece.id.in_(ids)).order_by(OrderPiece.id)))

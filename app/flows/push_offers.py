@@ -1,0 +1,257 @@
+"""Make the marketplace show what the shop has: desired state, in batches, the newest truth at the moment of sending (I4, I5, I7, I11, I13).
+
+Many changes of one SKU are one call: whoever changes something only marks the offer `stale`; here it is computed anew and sent when it differs
+from what was sent. Values are absolute, so repeating a push is harmless. What may go wrong: a batch is refused because of one offer (the
+provider splits it), the marketplace rests (the offers stay due), or a worker dies (the lease ends, the offers are pushed again).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
+
+from app import messages as m
+from app import plan, reservations
+from app.errors import ShopbridgeError
+from app.models import Account, Connection, Offer, Product
+from app.registry import MarketplaceClient, Provider
+from app.rules import offers as rules
+from app.rules import pricing
+from app.story import close_case, open_case
+
+_CLAIM = text("""
+    UPDATE offer SET stale = false, lease_token = :token, lease_until = now() + make_interval(secs => :lease)
+    WHERE id IN (
+        SELECT id FROM offer
+        WHERE connection_id = :connection AND (stale OR sent_revision < revision) AND next_attempt_at <= now()
+          AND (lease_until IS NULL OR lease_until < now())
+        ORDER BY next_attempt_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING id
+""")
+
+
+def push(
+    session: Session,
+    marketplace: Connection,
+    client: MarketplaceClient,
+    provider: Provider,
+    *,
+    lease: int,
+    scale: float,
+) -> int:
+    """Push one batch. Answers how many offers were taken up; 0 = nothing was due. Raises Unavailable and the like after noting them."""
+    token = secrets.token_hex(8)
+    limit = provider.capabilities.offer_batch
+    found = {"token": token, "lease": lease, "connection": marketplace.id, "limit": limit}
+    ids = list(session.execute(_CLAIM, found).scalars())
+    if not ids:
+        session.commit()
+        return 0
+    wanted = _compute(session, marketplace, provider, ids)
+    session.commit()
+    try:
+        answers = client.push_offers(list(wanted.values())) if wanted else []
+    except ShopbridgeError as error:
+        session.rollback()
+        _later(session, token, ids, error, scale)
+        session.commit()
+        raise
+    _write_down(session, marketplace, token, wanted, answers, scale)
+    session.execute(
+        update(Offer)
+        .where(Offer.id.in_(ids), Offer.lease_token == token)
+        .values(lease_token=None, lease_until=None)
+    )
+    session.commit()
+    return len(ids)
+
+
+def _compute(
+    session: Session, marketplace: Connection, provider: Provider, ids: Sequence[int]
+) -> dict[int, m.OfferWanted]:
+    """What each offer should show now, and those that must be sent. The row lock of the claim keeps later changes waiting until this commits."""
+    rows = session.execute(
+        select(Offer, Product)
+        .join(Product, Product.id == Offer.product_id)
+        .where(Offer.id.in_(ids))
+        .order_by(Offer.id)
+    ).all()
+    held = reservations.held(session, [product.id for _, product in rows])
+    shop = session.get(Connection, marketplace.shop_id) if marketplace.shop_id else None
+    holiday = marketplace.holiday or session.get_one(Account, marketplace.account_id).holiday
+    price_rule = pricing.from_settings(marketplace.settings.get("price_rule") or {"kind": "same"})
+    wanted: dict[int, m.OfferWanted] = {}
+    for offer, product in rows:
+        verdict = rules.desired(
+            _product_truth(product),
+            _offer_rules(marketplace, shop, provider, offer, price_rule),
+            reserved=held.get(product.id, 0),
+            holiday=holiday,
+            on_sale_before=offer.external_ref is not None,
+        )
+        wish = _wish(offer, verdict)
+        if wish is not None and offer.desired != wish:
+            offer.desired, offer.revision = wish, offer.revision + 1
+        if offer.desired is not None and offer.sent_revision < offer.revision:
+            wanted[offer.id] = m.OfferWanted(**offer.desired, external_ref=offer.external_ref)
+    return wanted
+
+
+def _wish(offer: Offer, verdict: rules.Desired | rules.Blocked) -> dict[str, Any] | None:
+    """The desired values as they are kept; None = nothing can be sent. A blocked offer that was on sale is taken to stock 0 (K4, I9)."""
+    if isinstance(verdict, rules.Blocked):
+        _say(offer, m.OfferState.WAITING, verdict.reason)
+        return {**offer.desired, "stock": 0, "on": False} if verdict.take_down and offer.desired else None
+    if verdict.reason is not None:
+        _say(offer, m.OfferState.OFF, verdict.reason)
+    elif offer.state == m.OfferState.OFF:
+        _say(offer, m.OfferState.WAITING, m.Reason("offer.waiting"))
+    return {
+        "sku": verdict.sku,
+        "gtin": verdict.gtin,
+        "title": verdict.title,
+        "price": verdict.price,
+        "currency": verdict.currency,
+        "stock": verdict.stock,
+        "handling_days": verdict.handling_days,
+        "on": verdict.on,
+        "shipping_group": verdict.shipping_group,
+    }
+
+
+def _product_truth(product: Product) -> rules.ProductTruth:
+    return rules.ProductTruth(
+        sku=product.sku,
+        gtin=product.gtin,
+        title=product.title,
+        price=product.price,
+        currency=product.currency,
+        stock=product.stock,
+        in_stock=product.in_stock,
+        published=product.published,
+        deleted=product.deleted,
+        kind=product.kind,
+        handling_days=product.handling_days,
+    )
+
+
+def _offer_rules(
+    marketplace: Connection,
+    shop: Connection | None,
+    provider: Provider,
+    offer: Offer,
+    price_rule: pricing.PriceRule,
+) -> rules.OfferRules:
+    """The merchant's rules: overrides of this offer first, then those of the marketplace, then those of the shop."""
+    mine, theirs = marketplace.settings, shop.settings if shop is not None else {}
+    return rules.OfferRules(
+        on=offer.on,
+        price_rule=price_rule,
+        price_override=offer.overrides.get("price"),
+        stock_override=offer.overrides.get("stock"),
+        handling_override=offer.overrides.get("handling_days"),
+        default_handling_days=int(mine.get("handling_days", 1)),
+        added_handling_days=int(mine.get("added_handling_days", 0)),
+        handling_cap=mine.get("handling_cap"),
+        buffer=int(mine.get("stock_buffer", theirs.get("stock_buffer", 0))),
+        unmanaged_stock=int(theirs.get("unmanaged_stock", 0)),
+        currency=(list(provider.currencies) or [theirs.get("currency") or "EUR"])[0],
+        shipping_group=offer.overrides.get("shipping_group") or mine.get("shipping_group"),
+    )
+
+
+def _write_down(
+    session: Session,
+    marketplace: Connection,
+    token: str,
+    wanted: dict[int, m.OfferWanted],
+    answers: Sequence[m.OfferAnswer],
+    scale: float,
+) -> None:
+    """Sent, confirmed or refused, offer by offer. Nothing is written for an offer whose lease another worker has taken."""
+    by_sku = {answer.sku: answer for answer in answers}
+    now = datetime.now(UTC)
+    rows = session.scalars(
+        select(Offer)
+        .where(Offer.id.in_(wanted), Offer.lease_token == token)
+        .order_by(Offer.id)
+        .with_for_update()
+    )
+    for offer in rows:
+        want = wanted[offer.id]
+        answer = by_sku.get(want.sku)
+        subject = f"offer/{offer.id}"
+        if answer is None or answer.retry:
+            reason = answer.reason if answer and answer.reason else m.Reason("offer.waiting")
+            _postpone(offer, reason, scale)
+            continue
+        offer.sent, offer.sent_revision, offer.sent_at, offer.attempts = offer.desired, offer.revision, now, 0
+        if answer.shown is not None and answer.shown.external_ref:
+            offer.external_ref = answer.shown.external_ref
+        if not answer.ok:
+            reason = answer.reason or m.Reason("offer.refused")
+            _say(offer, answer.state, reason)
+            open_case(
+                session,
+                account_id=offer.account_id,
+                connection_id=marketplace.id,
+                subject=subject,
+                code=reason.code,
+                **{"sku": want.sku, **reason.params},
+            )
+            continue
+        close_case(session, account_id=offer.account_id, subject=subject)
+        if answer.shown is not None:
+            offer.confirmed, offer.confirmed_revision, offer.confirmed_at = (
+                _shown(answer.shown),
+                offer.revision,
+                now,
+            )
+        if want.on and offer.state != m.OfferState.OFF:
+            _say(offer, answer.state, answer.reason)
+
+
+def _later(session: Session, token: str, ids: Sequence[int], error: ShopbridgeError, scale: float) -> None:
+    """The whole batch could not go: every offer of it is due again after its own wait."""
+    rows = session.scalars(
+        select(Offer)
+        .where(Offer.id.in_(ids), Offer.lease_token == token)
+        .order_by(Offer.id)
+        .with_for_update()
+    )
+    for offer in rows:
+        _postpone(offer, m.Reason(error.code, plan.jsonable(error.params)), scale)
+        if offer.desired is None:
+            offer.stale = True
+        offer.lease_token = offer.lease_until = None
+
+
+def _postpone(offer: Offer, reason: m.Reason, scale: float) -> None:
+    """Offers are never given up: the last step of the plan repeats, because the desired state stays true."""
+    offer.attempts += 1
+    seconds = plan.wait(min(offer.attempts, len(plan.STEPS)), scale)
+    offer.next_attempt_at = text("now() + make_interval(secs => :wait)").bindparams(wait=seconds)  # type: ignore[assignment]
+    _say(offer, m.OfferState(offer.state), reason)
+
+
+def _say(offer: Offer, state: m.OfferState, reason: m.Reason | None) -> None:
+    offer.state = state
+    offer.reason_code, offer.reason_params = (
+        (None, {}) if reason is None else (reason.code, plan.jsonable(reason.params))
+    )
+
+
+def _shown(shown: m.OfferShown) -> dict[str, Any]:
+    return {
+        "price": shown.price,
+        "stock": shown.stock,
+        "handling_days": shown.handling_days,
+        "on": shown.on,
+        "shipping_group": shown.shipping_group,
+        "raw_state": shown.raw_state,
+    }

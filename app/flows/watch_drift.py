@@ -1,0 +1,95 @@
+"""Once an hour: read back what the marketplace really shows, repair drift, notice what a person changed there (I11).
+
+Stock that differs is always sent again, because the shop's stock is the truth. A price or preparation time that differs from what we last sent
+was changed at the marketplace: it is shown, and the merchant's setting says who wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from app import messages as m
+from app.models import Connection, Offer, Product
+from app.story import open_case
+
+FIELDS = ("price", "handling_days", "on", "shipping_group")
+
+_MISSING = text("""
+    INSERT INTO offer (account_id, connection_id, product_id, switched_on, overrides, stale, revision, sent_revision, confirmed_revision, state,
+                       reason_code, reason_params, attempts)
+    SELECT p.account_id, c.id, p.id, coalesce((c.settings->>'export')::boolean, true), '{}', true, 0, 0, 0, 'waiting', 'offer.waiting', '{}', 0
+    FROM product p JOIN connection c ON c.id = :connection AND p.connection_id = c.shop_id
+    WHERE p.kind IN ('simple', 'variation') AND NOT p.deleted
+    ON CONFLICT (product_id, connection_id) DO NOTHING
+""")
+
+
+def make_missing_offers(session: Session, marketplace: Connection) -> None:
+    """Products that were there before the marketplace was connected get their offers."""
+    session.execute(_MISSING, {"connection": marketplace.id})
+
+
+def compare(session: Session, marketplace: Connection, shown: Iterable[m.OfferShown]) -> int:
+    """Hold one page of what is shown against what was sent. Answers how many offers had drifted."""
+    by_sku = {item.sku: item for item in shown}
+    rows = session.execute(
+        select(Offer, Product)
+        .join(Product, Product.id == Offer.product_id)
+        .where(Offer.connection_id == marketplace.id, Product.sku.in_(by_sku))
+        .order_by(Offer.id)
+        .with_for_update(of=Offer)
+    ).all()
+    drifted = 0
+    for offer, product in rows:
+        if offer.stale or offer.sent is None or offer.sent_revision < offer.revision:
+            continue  # a newer wish is on its way; what is shown now says nothing
+        drifted += _hold_against(session, marketplace, offer, by_sku[product.sku])
+    return drifted
+
+
+def _hold_against(session: Session, marketplace: Connection, offer: Offer, shown: m.OfferShown) -> int:
+    assert offer.sent is not None
+    changed = [
+        name
+        for name in FIELDS
+        if getattr(shown, name) is not None and getattr(shown, name) != offer.sent.get(name)
+    ]
+    if shown.external_ref:
+        offer.external_ref = shown.external_ref
+    offer.confirmed = {
+        "price": shown.price,
+        "stock": shown.stock,
+        "handling_days": shown.handling_days,
+        "on": shown.on,
+        "raw_state": shown.raw_state,
+    }
+    offer.confirmed_at = datetime.now(UTC)
+    keep_theirs = marketplace.settings.get("changed_elsewhere", "shop") == "marketplace"
+    if changed:
+        open_case(
+            session,
+            account_id=offer.account_id,
+            connection_id=marketplace.id,
+            subject=f"offer/{offer.id}/{','.join(changed)}",
+            code="offer.changed_elsewhere",
+            sku=shown.sku,
+            fields=", ".join(changed),
+        )
+        if keep_theirs:
+            offer.state, offer.reason_code = m.OfferState.CHANGED_ELSEWHERE, "offer.changed_elsewhere"
+            offer.reason_params = {"fields": ", ".join(changed)}
+    wrong_stock = shown.stock is not None and shown.stock != offer.sent.get("stock")
+    if wrong_stock or (changed and not keep_theirs):
+        offer.revision += 1
+        return 1
+    if not changed:
+        offer.confirmed_revision = offer.sent_revision
+        if shown.state is not None and offer.state not in {m.OfferState.OFF, m.OfferState.REFUSED}:
+            offer.state = shown.state
+            offer.reason_code = shown.reason.code if shown.reason else None
+            offer.reason_params = dict(shown.reason.params) if shown.reason else {}
+    return len(changed)

@@ -1,0 +1,36 @@
+"""Tables and their invariants, nothing else."""
+
+from app.models.account import Account, ApiToken, Idempotency, Pairing
+from app.models.command import Attempt, Command
+from app.models.connection import Connection, Heartbeat, Manifest, Schedule
+from app.models.event import Event
+from app.models.offer import Offer
+from app.models.order import Order, OrderLine, OrderPiece
+from app.models.product import Product, Reservation
+from app.models.shipment import Refund, Return, Shipment
+from app.models.timeline import Case, Timeline
+
+__all__ = [
+    "Account",
+    "ApiToken",
+    "Attempt",
+    "Case",
+    "Command",
+    "Connection",
+    "Event",
+    "Heartbeat",
+    "Idempotency",
+    "Manifest",
+    "Offer",
+    "Order",
+    "OrderLine",
+    "OrderPiece",
+    "Pairing",
+    "Product",
+    "Refund",
+    "Reservation",
+    "Return",
+    "Schedule",
+    "Shipment",
+    "Timeline",
+]

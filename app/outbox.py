@@ -1,0 +1,191 @@
+"""The way out: write a command once, claim due commands under a lease, finish them with the fencing token.
+
+What may go wrong: a worker dies between the call and the commit. The claim therefore marks the row `in_doubt`, and whoever claims it next is
+told so and reads back before repeating. Commands of one subject (an order) go out one after another, in the order they were written.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app import plan
+from app.errors import ShopbridgeError
+from app.inbox import LeaseLost
+from app.models import Command
+
+COMMANDS = Command.__table__
+
+
+def write(
+    session: Session,
+    *,
+    account_id: int,
+    connection_id: int,
+    kind: str,
+    subject: str,
+    key: str,
+    payload: dict[str, Any] | None = None,
+    order_id: int | None = None,
+) -> int | None:
+    """Write one deed in the caller's transaction; None when a command with this key is already there (it is written once)."""
+    return session.execute(
+        insert(COMMANDS)
+        .values(
+            account_id=account_id,
+            connection_id=connection_id,
+            kind=kind,
+            subject=subject,
+            key=key,
+            payload=payload or {},
+            order_id=order_id,
+        )
+        .on_conflict_do_nothing(index_elements=["connection_id", "key"])
+        .returning(COMMANDS.c.id)
+    ).scalar()
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A command held under a lease. `in_doubt`: an earlier try may have had its effect, read back before repeating."""
+
+    id: int
+    kind: str
+    subject: str
+    payload: dict[str, Any]
+    order_id: int | None
+    attempts: int
+    in_doubt: bool
+    token: str
+
+    @property
+    def public_id(self) -> str:
+        """The id that partners see; the same in every try."""
+        return f"cmd_{self.id}"
+
+    @property
+    def repeated(self) -> bool:
+        """An earlier try got at least as far as the first call: some of its parts may be done."""
+        return self.in_doubt or self.attempts > 1
+
+
+_DUE = text("""
+    UPDATE command SET state = 'leased', lease_token = :token, lease_until = now() + make_interval(secs => :lease),
+           attempts = command.attempts + 1, in_doubt = true
+    FROM (
+        SELECT c.id, c.in_doubt FROM command c
+        WHERE c.connection_id = :connection AND c.state IN ('due', 'leased') AND c.next_attempt_at <= now()
+          AND (c.state = 'due' OR c.lease_until < now())
+          AND (:kind = '' OR c.kind = :kind)
+          AND NOT EXISTS (
+              SELECT 1 FROM command e
+              WHERE e.connection_id = c.connection_id AND e.subject = c.subject AND e.id < c.id AND e.state IN ('due', 'leased'))
+        ORDER BY c.id LIMIT :limit FOR UPDATE SKIP LOCKED) AS before
+    WHERE command.id = before.id
+    RETURNING command.id, command.kind, command.subject, command.payload, command.order_id, command.attempts, before.in_doubt
+""")
+
+
+def claim(
+    session: Session, connection_id: int, *, lease: int, limit: int = 10, kind: str = ""
+) -> list[Claimed]:
+    """Take up to `limit` due commands of one connection for `lease` seconds; `kind` narrows (pings pass where nothing else may). Commits."""
+    token = secrets.token_hex(8)
+    found = {"token": token, "lease": lease, "connection": connection_id, "limit": limit, "kind": kind}
+    rows = session.execute(_DUE, found).all()
+    session.commit()
+    return [Claimed(*row, token=token) for row in sorted(rows)]
+
+
+def finish(session: Session, command: Claimed, result: dict[str, Any]) -> None:
+    """Mark a command done in the caller's transaction, together with what it changed. Raises LeaseLost when it is no longer ours."""
+    _settle(
+        session,
+        command,
+        state="done",
+        result=result,
+        in_doubt=False,
+        reason_code=None,
+        reason_params=None,
+        done_at=text("now()"),
+    )
+
+
+def refuse(session: Session, command: Claimed, error: ShopbridgeError) -> None:
+    """A person must act; the command waits for a replay."""
+    _settle(session, command, state="refused", in_doubt=False, **_reason(error))
+
+
+def later(
+    session: Session,
+    command: Claimed,
+    error: ShopbridgeError,
+    *,
+    scale: float,
+    retry_after: float | None,
+    in_doubt: bool,
+    counts: bool = True,
+) -> str:
+    """Not now: `retry_after` seconds or the retry plan decide; used up = dead. `counts=False` gives the try back. Answers the state."""
+    planned = plan.wait(command.attempts, scale) if counts else plan.STEPS[0] * scale
+    wait = planned if planned is None or retry_after is None else max(retry_after, 0.0)
+    _settle(
+        session,
+        command,
+        state="dead" if wait is None else "due",
+        in_doubt=in_doubt,
+        attempts=command.attempts if counts else command.attempts - 1,
+        next_attempt_at=text("now()")
+        if wait is None
+        else text("now() + make_interval(secs => :wait)").bindparams(wait=wait),
+        **_reason(error),
+    )
+    return "dead" if wait is None else "due"
+
+
+def _reason(error: ShopbridgeError) -> dict[str, Any]:
+    return {"reason_code": error.code, "reason_params": plan.jsonable(error.params)}
+
+
+def _settle(session: Session, command: Claimed, **values: Any) -> None:
+    done = session.execute(
+        update(COMMANDS)
+        .where(
+            COMMANDS.c.id == command.id, COMMANDS.c.lease_token == command.token, COMMANDS.c.state == "leased"
+        )
+        .values(lease_token=None, lease_until=None, **values)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]
+        raise LeaseLost
+
+
+def replay(session: Session, *where: Any) -> list[int]:
+    """Make refused or dead commands due again. They keep `in_doubt`, so nothing is repeated blindly. Answers the connections. Commits."""
+    rows = session.execute(
+        update(COMMANDS)
+        .where(*where, COMMANDS.c.state.in_(("refused", "dead")))
+        .values(state="due", attempts=0, next_attempt_at=text("now()"), lease_token=None, lease_until=None)
+        .returning(COMMANDS.c.connection_id)
+    ).scalars()
+    touched = sorted(set(rows))
+    session.commit()
+    return touched
+
+
+def waiting_connections(session: Session) -> list[int]:
+    """Connections with due commands or due offers: the sweep rings for them. Paused and unfinished connections stay quiet."""
+    query = text("""
+        SELECT c.id FROM connection c
+        WHERE c.state <> 'removed' AND (c.paused_until IS NULL OR c.paused_until <= now()) AND (
+            EXISTS (SELECT 1 FROM command k WHERE k.connection_id = c.id AND k.state IN ('due', 'leased') AND k.next_attempt_at <= now()
+                    AND (k.state = 'due' OR k.lease_until < now()) AND (c.state = 'active' OR k.kind = 'ping'))
+            OR (c.state = 'active' AND c.sync AND EXISTS (
+                    SELECT 1 FROM offer o WHERE o.connection_id = c.id AND (o.stale OR o.sent_revision < o.revision) AND o.next_attempt_at <= now()
+                    AND (o.lease_until IS NULL OR o.lease_until < now()))))
+    """)
+    return list(session.execute(query).scalars())

@@ -1,0 +1,182 @@
+"""Every folder in shops/ and marketplaces/ is one provider; this module finds them and says what a provider is.
+
+A provider is always the same four files: `__init__.py` (PROVIDER), `settings.py` (what the merchant fills in), `client.py` (remote
+calls, through the Door) and `translate.py` (pure: their JSON <-> our messages). Nothing else in the project names a provider.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from app import messages as m
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+    from app.outbound import Door
+
+Role = Literal["shop", "marketplace"]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a marketplace can and cannot do. Flows read these; they never ask for a name."""
+
+    partial_shipment: bool = False
+    partial_cancel: bool = False
+    refund_amounts: bool = False
+    ship_without_tracking: Literal["never", "special_carrier", "yes"] = "never"
+    holiday: Literal["stock_zero", "on_hold", "closed_dates"] = "stock_zero"
+    price_basis: Literal["gross", "net"] = "gross"
+    offer_batch: int = 1
+    returns: bool = False
+    cancel_reasons: Mapping[str, str] = field(default_factory=dict)  # our reason -> theirs
+    creates_products: bool = False
+
+
+@dataclass(frozen=True)
+class Poll:
+    """Something a marketplace must be asked for regularly (D3). `every` and `floor` in seconds."""
+
+    kind: Literal["orders", "changes", "returns", "drift"]
+    every: int
+    floor: int
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One partner system, as its folder describes it."""
+
+    key: str
+    name: str
+    role: Role
+    settings: type[Schema]
+    client: type[Any]
+    base_url: str | None = None
+    countries: Sequence[str] = ()
+    currencies: Sequence[str] = ()
+    capabilities: Capabilities = Capabilities()
+    pace: str | None = None  # documented rate limit, e.g. "111/second"
+    polls: Sequence[Poll] = ()
+    secret_settings: Sequence[str] = ()  # names of settings that are stored encrypted and shown never
+    egress: Literal["public_https", "tenant_url"] = "public_https"
+
+
+class MarketplaceClient(Protocol):
+    """The verbs every marketplace has. Each is a few remote calls through the Door; each raises only app.errors.
+
+    Deeds (ship, cancel, refund, accept_return) may be repeated only after `read_pieces` has shown that they did not happen: the caller
+    does that when `in_doubt`; the client raises Unknown when a call may have had its effect.
+    """
+
+    def __init__(self, door: Door, settings: Mapping[str, Any]) -> None: ...
+
+    def check(self) -> m.ConnectionCheck: ...
+
+    def orders_to_ship(self, since: datetime | None) -> Iterable[list[m.OrderSeen]]:
+        """Pages of orders that want shipping; the same order may come on two pages."""
+
+    def orders_changed(self, since: datetime) -> Iterable[list[m.OrderSeen]]:
+        """Pages of orders with any change since then (cancelled, received, returned)."""
+
+    def returns_changed(self, since: datetime) -> Iterable[list[m.ReturnSeen]]: ...
+
+    def read_pieces(self, piece_ids: Sequence[str]) -> list[m.PieceSeen]:
+        """The truth about these pieces now."""
+
+    def ship(self, shipment: m.ShipmentWanted) -> list[m.PieceAnswer]: ...
+
+    def cancel(self, piece_ids: Sequence[str], reason: str) -> list[m.PieceAnswer]:
+        """`reason` is one of ours: buyer_cancelled, out_of_stock, address_undeliverable, wrong_price, wrong_data, other."""
+
+    def refund(self, piece_id: str, amount: int, reason: str) -> m.PieceAnswer:
+        """`amount` in minor units; `reason` is one of ours: return, damaged, delayed, wrong_item, incomplete, postage, other."""
+
+    def accept_return(self, return_piece_id: str) -> m.PieceAnswer: ...
+
+    def push_offers(self, offers: Sequence[m.OfferWanted]) -> list[m.OfferAnswer]:
+        """At most capabilities.offer_batch offers; creates those without external_ref. One answer per offer."""
+
+    def read_offers(self, skus: Sequence[str] | None) -> Iterable[list[m.OfferShown]]:
+        """What is shown now: for these SKUs, or everything (None) in pages."""
+
+
+class ShopClient(Protocol):
+    """The verbs every shop has: our commands, signed. All of them are safe to repeat with the same `command_id`."""
+
+    def __init__(self, door: Door, settings: Mapping[str, Any]) -> None: ...
+
+    def ping(self, command_id: str) -> Mapping[str, Any]: ...
+
+    def send(self, command_id: str, kind: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One command of docs/protocol.md; answers the `data` of the shop's answer."""
+
+    def create_order(self, command_id: str, draft: m.OrderDraft) -> m.ShopOrderTruth: ...
+
+    def cancel_order(
+        self, command_id: str, order_id: str, key: str, lines: Sequence[tuple[str, int]] | None, reason: str
+    ) -> m.ShopOrderTruth: ...
+
+    def refund_order(
+        self,
+        command_id: str,
+        order_id: str,
+        key: str,
+        amount: int,
+        lines: Sequence[tuple[str, int, int]],
+        reason: str,
+        restock: bool,
+    ) -> m.ShopOrderTruth: ...
+
+    def stop_shipping(self, command_id: str, order_id: str, key: str, reason: str) -> m.ShopOrderTruth: ...
+
+
+class ShopTranslate(Protocol):
+    """What a shop's translate.py offers. All raise Invalid naming the field."""
+
+    def product(self, data: Mapping[str, Any]) -> m.ProductSeen: ...
+
+    def stock(self, data: Mapping[str, Any]) -> m.StockSeen: ...
+
+    def order(self, data: Mapping[str, Any]) -> m.ShopOrderSeen: ...
+
+
+@cache
+def providers() -> Mapping[str, Provider]:
+    """All providers by key, in alphabetical order. A folder without PROVIDER is a defect and says so here."""
+    found: dict[str, Provider] = {}
+    for package_name in ("app.shops", "app.marketplaces"):
+        package = importlib.import_module(package_name)
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.ispkg:
+                continue
+            provider = importlib.import_module(f"{package_name}.{module.name}").PROVIDER
+            if provider.key in found:
+                raise LookupError(f"two providers call themselves {provider.key!r}")
+            found[provider.key] = provider
+    return dict(sorted(found.items()))
+
+
+def provider(key: str) -> Provider:
+    """The provider with this key. Raises LookupError naming the ones there are."""
+    try:
+        return providers()[key]
+    except KeyError:
+        raise LookupError(f"no provider {key!r}; there are: {', '.join(providers())}") from None
+
+
+def translator(key: str) -> Any:
+    """The translate module of a provider."""
+    return importlib.import_module(f"{type_path(key)}.translate")
+
+
+def type_path(key: str) -> str:
+    """Dotted path of a provider's package."""
+    found = provider(key)
+    return f"app.{found.role}s.{key}"

@@ -1,0 +1,81 @@
+"""What open orders hold of the shop's stock, and the moment from which the shop's own numbers contain it (I13).
+
+A reservation counts until the shop's stock carries a sequence from which on it includes the order. The rule is one comparison, so nothing
+depends on which message comes first, comes twice or comes late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.models import Offer, OrderPiece, Product, Reservation
+
+
+def held(session: Session, product_ids: Iterable[int]) -> dict[int, int]:
+    """Units by product that open orders hold and that the shop's stock does not contain yet."""
+    rows = session.execute(
+        select(Reservation.product_id, func.count())
+        .join(Product, Product.id == Reservation.product_id)
+        .where(
+            Reservation.product_id.in_(list(product_ids)),
+            Reservation.state == "open",
+            or_(
+                Reservation.stock_sequence.is_(None),
+                Product.stock_sequence.is_(None),
+                Product.stock_sequence < Reservation.stock_sequence,
+            ),
+        )
+        .group_by(Reservation.product_id)
+    )
+    return dict(rows.tuples().all())
+
+
+def contained_from(session: Session, order_id: int, sequence: int | None) -> None:
+    """The shop has reduced its stock for this order: from `sequence` on its own numbers contain it. The earliest word counts."""
+    if sequence is None:
+        return
+    pieces = select(OrderPiece.id).where(OrderPiece.order_id == order_id, OrderPiece.in_shop)
+    _mark(
+        session,
+        session.execute(
+            update(Reservation)
+            .where(
+                Reservation.piece_id.in_(pieces),
+                or_(Reservation.stock_sequence.is_(None), Reservation.stock_sequence > sequence),
+            )
+            .values(stock_sequence=sequence)
+            .returning(Reservation.product_id)
+            .execution_options(synchronize_session=False)
+        ).scalars(),
+    )
+
+
+def release(session: Session, piece_ids: Iterable[int]) -> None:
+    """These pieces will not leave the house: what they held is free again."""
+    gone = session.execute(
+        delete(Reservation).where(Reservation.piece_id.in_(list(piece_ids))).returning(Reservation.product_id)
+    )
+    _mark(session, gone.scalars())
+
+
+def left_the_house(session: Session, piece_ids: Iterable[int]) -> None:
+    """Pieces were shipped that the shop never counted down (it does not know the order's product): the next stock it reports counts."""
+    session.execute(
+        update(Reservation)
+        .where(
+            Reservation.piece_id.in_(list(piece_ids)),
+            Reservation.stock_sequence.is_(None),
+            Reservation.product_id == Product.id,
+        )
+        .values(stock_sequence=func.coalesce(Product.stock_sequence, 0) + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _mark(session: Session, product_ids: Iterable[int]) -> None:
+    changed = sorted(set(product_ids))
+    if changed:
+        session.execute(update(Offer).where(Offer.product_id.in_(changed)).values(stale=True))

@@ -1,0 +1,88 @@
+"""What people read afterwards: timeline lines and cases, written in the same transaction as what they tell.
+
+A timeline line is history; a case is open until its problem is gone, and there is never more than one open case per code and subject.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app import plan
+from app.models import Case, Order, Timeline
+
+
+def tell(
+    session: Session,
+    order: Order,
+    code: str,
+    *,
+    command_id: int | None = None,
+    event_id: int | None = None,
+    **params: Any,
+) -> None:
+    """One line in the story of an order. `params` must hold no personal data."""
+    session.add(
+        Timeline(
+            account_id=order.account_id,
+            order_id=order.id,
+            connection_id=order.connection_id,
+            code=code,
+            params=plan.jsonable(params),
+            command_id=command_id,
+            event_id=event_id,
+        )
+    )
+
+
+def open_case(
+    session: Session,
+    *,
+    account_id: int,
+    subject: str,
+    code: str,
+    order_id: int | None = None,
+    connection_id: int | None = None,
+    **params: Any,
+) -> None:
+    """Make a problem visible; a second call for the same problem changes nothing."""
+    session.execute(
+        insert(Case.__table__)
+        .values(
+            account_id=account_id,
+            subject=subject,
+            code=code,
+            order_id=order_id,
+            connection_id=connection_id,
+            params=plan.jsonable(params),
+            state="open",
+        )
+        .on_conflict_do_nothing(
+            index_elements=["account_id", "code", "subject"], index_where=Case.__table__.c.state == "open"
+        )
+    )
+
+
+def order_case(session: Session, order: Order, code: str, *, part: str = "", **params: Any) -> None:
+    """A problem of one order; `part` tells two problems of the same kind apart (a piece, a refund)."""
+    subject = f"order/{order.id}" + (f"/{part}" if part else "")
+    open_case(
+        session,
+        account_id=order.account_id,
+        subject=subject,
+        code=code,
+        order_id=order.id,
+        connection_id=order.connection_id,
+        **params,
+    )
+
+
+def close_case(session: Session, *, account_id: int, subject: str, code: str | None = None) -> None:
+    """The problem is gone."""
+    where = [Case.account_id == account_id, Case.subject == subject, Case.state == "open"]
+    if code is not None:
+        where.append(Case.code == code)
+    session.execute(update(Case).where(*where).values(state="closed", closed_at=func.now()))
