@@ -203,6 +203,9 @@ _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "defekt",
             "kaputt",
             "bruch",
+            "transportschad",
+            "transportbruch",
+            "glasbruch",
             "zerbroch",
             "damag",
             "defect",
@@ -267,20 +270,3 @@ def _deed(piece: PieceTruth, *, whole: bool) -> Deed:
     if piece.state in _UNSHIPPED:
         return "cancel"
     return "accept_return" if piece.return_open and whole else "refund"
-
-
-# What a shop writes into a refund's free text, in German and English, and our word for it.
-_WORDS = {
-    "damaged": ("damag", "broken", "defekt", "beschädigt", "kaputt"),
-    "delayed": ("late", "delay", "verspät", "zu spät"),
-    "wrong_item": ("wrong", "falsch"),
-    "incomplete": ("incomplete", "missing", "fehlt", "unvollständig"),
-    "postage": ("postage", "shipping cost", "porto", "versandkosten"),
-    "return": ("return", "retour", "rücksend", "widerruf"),
-}
-
-
-def reason_word(text: str) -> str:
-    """Our word for a refund's free text (the vocabulary of MarketplaceClient.refund); "other" where it says nothing we know."""
-    folded = text.casefold()
-    return next((word for word, stems in _WORDS.items() if any(stem in folded for stem in stems)), "other")
