@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -33,6 +34,9 @@ import urllib3
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -108,10 +112,11 @@ class Limiter:
     @classmethod
     def on_redis(cls, url: str, *, patience: float = 2.0) -> Self:
         """`patience`: seconds a call may wait here before it goes back to the queue."""
-        storage = RedisStorage(
-            url, wrap_exceptions=True, socket_connect_timeout=0.5, socket_timeout=0.5, key_prefix="pace"
+        pool = _redis(url).connection_pool
+        return cls(
+            RedisStorage(url, connection_pool=pool, wrap_exceptions=True, key_prefix="pace"),
+            patience=patience,
         )
-        return cls(storage, patience=patience)
 
     @classmethod
     def in_memory(cls, *, patience: float = 2.0) -> Self:
@@ -158,11 +163,15 @@ class Breaker:
         )
 
     @classmethod
-    def on_redis(cls, redis: "Redis", connection: int, *, fail_max: int = 5, rest: float = 60.0) -> Self:
-        """`redis` must answer bytes (no `decode_responses`)."""
-        storage = pybreaker.CircuitRedisStorage(
-            pybreaker.STATE_CLOSED, redis, namespace=f"breaker:{connection}"
-        )
+    def on_redis(cls, url: str, connection: int, *, fail_max: int = 5, rest: float = 60.0) -> Self:
+        """The breaker of one connection, shared by all workers."""
+        try:
+            storage = pybreaker.CircuitRedisStorage(
+                pybreaker.STATE_CLOSED, _redis(url), namespace=f"breaker:{connection}"
+            )
+        except RedisError as error:
+            log.warning("nobody rests: the store of the breakers does not answer (%s)", error)
+            return cls.in_memory(fail_max=fail_max, rest=rest)
         return cls(storage, fail_max=fail_max, rest=rest)
 
     @classmethod
@@ -172,17 +181,15 @@ class Breaker:
 
     def pass_or_rest(self) -> None:
         """Raise Unavailable("partner.resting", retry_after=) while the partner rests."""
-        if self._storage.state != pybreaker.STATE_OPEN:
+        try:
+            left = self._left()
+            if left is not None and left <= 0:
+                self._circuit.half_open()
+        except RedisError as error:
+            log.warning("nobody rests: the store of the breakers does not answer (%s)", error)
             return
-        opened_at = self._storage.opened_at
-        left = (
-            (opened_at + timedelta(seconds=self._rest) - datetime.now(UTC)).total_seconds()
-            if opened_at
-            else 0.0
-        )
-        if left > 0:
+        if left is not None and left > 0:
             raise Unavailable("partner.resting", retry_after=left)
-        self._circuit.half_open()
 
     def tell(self, *, healthy: bool) -> None:
         """Count one outcome. The circuit is asked after the call, not around it: its lock must not be held on the wire."""
@@ -190,6 +197,23 @@ class Breaker:
             self._circuit.call(_count_success if healthy else _count_failure)
         except (_CountedFailureError, pybreaker.CircuitBreakerError):
             return
+        except RedisError as error:
+            log.warning("outcome not counted: the store of the breakers does not answer (%s)", error)
+
+    def _left(self) -> float | None:
+        """Seconds of rest left, None when the partner does not rest."""
+        if self._storage.state != pybreaker.STATE_OPEN:
+            return None
+        opened_at = self._storage.opened_at
+        if opened_at is None:
+            return 0.0
+        return (opened_at + timedelta(seconds=self._rest) - datetime.now(UTC)).total_seconds()
+
+
+@cache
+def _redis(url: str) -> Redis:
+    """One client for each store. It gives up early: a store that is ill must not slow the calls it is there to protect."""
+    return Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=0.5, retry=Retry(NoBackoff(), 0))
 
 
 class Door:
