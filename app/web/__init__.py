@@ -1,0 +1,17 @@
+"""The doors of the bridge for the outside world: events in, plugins connected, the JSON API, health. Parse, call, answer; nothing more."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.web import answers, api, health, plugin, rate, senders, webhooks
+
+
+def register(app_: Flask) -> None:
+    """Put all routes into the app. No address ever redirects: shops would take a 302 for a success."""
+    app_.url_map.merge_slashes = False
+    for part in (answers, senders, rate, plugin):
+        part.register(app_)
+    for blueprint in (webhooks.blueprint, plugin.blueprint, health.blueprint):
+        app_.register_blueprint(blueprint)
+    api.register(app_)
