@@ -359,10 +359,10 @@ class Postgres(_Server):
             self._give(near)
             return near
         if self._temporary_sockets is None:
-            mark = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]
-            self._temporary_sockets = Path(
-                tempfile.mkdtemp(prefix=f"shopbridge-{mark}-", dir=_short_temporary_folder())
-            )
+            prefix = f"shopbridge-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]}-"
+            for left_by_a_crash in _short_temporary_folder().glob(f"{prefix}*"):
+                shutil.rmtree(left_by_a_crash, ignore_errors=True)
+            self._temporary_sockets = Path(tempfile.mkdtemp(prefix=prefix, dir=_short_temporary_folder()))
             self._give(self._temporary_sockets)
         return self._temporary_sockets
 
@@ -490,9 +490,10 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _short_temporary_folder() -> str | None:
+def _short_temporary_folder() -> Path:
     """TMPDIR itself may be the long path (on macOS it always is)."""
-    return "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - mkdtemp makes a closed folder in it.
+    short = Path("/tmp")  # noqa: S108 - mkdtemp makes a closed folder in it.
+    return short if short.is_dir() else Path(tempfile.gettempdir())
 
 
 def _open_to_others(path: Path) -> bool:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 
 import psutil
 import psycopg
@@ -14,11 +15,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.machine import launch
 from app.machine.servers import Postgres, ServerFailed, Valkey, data_folder, valkey_binary
 
 # A process of its own that starts both servers, says how to reach them, and then does as it is told.
 PARENT = """
 import sys, time, os
+from app.machine import launch
 from app.machine.servers import Postgres, Valkey
 postgres, valkey = Postgres(), Valkey()
 print(postgres.start(sys.argv[1]), valkey.start(sys.argv[1]), postgres.pid, valkey.pid, flush=True)
@@ -145,12 +148,19 @@ def test_a_stale_process_number_does_not_stop_postgres(tmp_path: Path) -> None:
     with Postgres(settings={"fsync": "off"}) as server:
         server.start(tmp_path)
         server.kill()
-        # After a restart of the machine the number belongs to somebody else: to us, here.
-        stale = server.cluster / "postmaster.pid"
-        stale.write_text("\n".join([str(os.getpid()), *stale.read_text().splitlines()[1:]]))
-        server.restart()
-        with psycopg.connect(server.url) as connection:
-            assert connection.execute("SELECT 1").fetchone() == (1,)
+        # After a restart of the machine the number belongs to another program of the same user.
+        owner = server.cluster.stat()
+        run_as = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None
+        other = launch.spawn(["/bin/sleep", "60"], run_as=run_as)
+        try:
+            assert eventually(lambda: psutil.Process(other.pid).uids().effective == owner.st_uid)
+            stale = server.cluster / "postmaster.pid"
+            stale.write_text("\n".join([str(other.pid), *stale.read_text().splitlines()[1:]]))
+            server.restart()
+            with psycopg.connect(server.url) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+        finally:
+            launch.end(other)
 
 
 def test_valkey_wants_its_password_and_writes_an_append_only_file(own_valkey: Valkey) -> None:
@@ -204,13 +214,36 @@ def test_no_server_stays_behind(how: str, tmp_path: Path) -> None:
             assert not any(gone(pid) for pid in pids)
             parent.send_signal(getattr(signal, how))
         parent.wait(30)
-    assert eventually(lambda: all(gone(pid) for pid in pids))
-    # What they left is whole, and a new bridge may use it at once.
+    # At a normal end we wait for them; otherwise they have their signal and need a moment.
+    assert eventually(lambda: all(gone(pid) for pid in pids), seconds=0 if how == "end" else 10)
+
+
+def test_a_new_bridge_waits_for_the_servers_of_a_crashed_one(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path), "SIGKILL"], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pids = [int(word) for word in parent.stdout.readline().split()[2:]]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)  # Slow to shut down.
+        parent.kill()
+        parent.wait(30)
+    wakers = [
+        Timer(delay, os.kill, (pid, signal.SIGCONT)) for delay, pid in zip((0.3, 1.2), pids, strict=True)
+    ]
+    for waker in wakers:
+        waker.start()
     with Postgres() as postgres, Valkey() as valkey:
-        with psycopg.connect(postgres.start(tmp_path)) as connection:
+        postgres_url = postgres.start(tmp_path)
+        assert gone(pids[0])
+        valkey_url = valkey.start(tmp_path)
+        assert gone(pids[1])
+        with psycopg.connect(postgres_url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
-        with redis.Redis.from_url(valkey.start(tmp_path)) as client:
+        with redis.Redis.from_url(valkey_url) as client:
             assert client.ping()
+    for waker in wakers:
+        waker.join()
 
 
 def test_the_data_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

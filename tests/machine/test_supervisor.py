@@ -139,6 +139,15 @@ def test_a_stubborn_child_and_its_own_child_are_killed_after_the_grace(superviso
     assert eventually(lambda: all(gone(number) for number in family))
 
 
+def test_a_stubborn_child_can_be_stopped_alone(supervisor: Supervisor) -> None:
+    supervisor.start("stubborn", STUBBORN)
+    assert eventually(lambda: supervisor.log("stubborn").count("ready") == 2)
+    family = supervisor.pids("stubborn")
+    supervisor.stop("stubborn", grace=0.2)
+    assert eventually(lambda: all(gone(number) for number in family))
+    assert len(family) == 2
+
+
 def test_a_child_is_asked_only_once(supervisor: Supervisor) -> None:
     """To RQ, a second SIGTERM says: drop the job."""
     supervisor.start("counting", COUNTING)
@@ -184,10 +193,14 @@ def test_it_restarts_a_server_that_died(supervisor: Supervisor) -> None:
 
 def test_a_child_outlives_the_thread_that_asked_for_it(supervisor: Supervisor) -> None:
     """The kernel's parent-death signal comes when the starting thread ends; ours never does."""
-    thread = Thread(target=supervisor.start, args=("one", SLEEP))
+
+    def start_and_end() -> None:
+        supervisor.start("one", SLEEP)
+        assert eventually(lambda: "awake" in supervisor.log("one"))
+
+    thread = Thread(target=start_and_end)
     thread.start()
     thread.join()
-    assert eventually(lambda: "awake" in supervisor.log("one"))
     time.sleep(0.1)
     assert supervisor.restarts("one") == 0
     assert len(supervisor.pids("one")) == 1
