@@ -124,9 +124,10 @@ class KauflandSettings(Schema):
                 )
         return clean
 
-    @validates_schema(skip_on_field_errors=False)
-    def keys_not_swapped(self, data: dict[str, Any], **_: Any) -> None:
-        lengths = len(str(data.get("client_key", ""))), len(str(data.get("secret_key", "")))
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def keys_not_swapped(self, _data: Any, original: Any, **_: Any) -> None:
+        given = self.without_blanks(original) if isinstance(original, dict) else {}
+        lengths = len(str(given.get("client_key", ""))), len(str(given.get("secret_key", "")))
         if lengths == (SECRET_KEY_LENGTH, CLIENT_KEY_LENGTH):
             raise ValidationError("client key and secret key are swapped", "client_key")
 

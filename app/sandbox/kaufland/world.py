@@ -11,16 +11,14 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from app.sandbox.kaufland.wire import CURRENCY, MERCHANT, Pace, ProblemError, invalid, not_found
 
 SENT: Final = frozenset({"sent", "received", "sent_and_autopaid"})
-CARRIERS: Final = (
-    "Other", "Other Hauler", "Austrian Post", "BRT Bartolini", "Chronopost", "Colissimo", "Correos", "Deutsche Post", "DHL",
-    "DHL Express", "DHL Freight", "DPD", "DPD Austria", "DPD France", "Fedex", "Geis", "GLS", "GLS Italy", "Hermes", "InPost",
-    "La Poste", "Mondial Relay", "Packeta", "Poland Post", "Post Italiane", "PostNL", "PPL", "TNT", "trans-o-flex", "UPS",
-)  # fmt: skip
+# The names of GET /carriers as the vendor's guide listed them in August 2026 (facts only), oddities included.
+CARRIERS: Final = tuple(Path(__file__).with_name("carriers.txt").read_text(encoding="utf-8").splitlines())
 WITHOUT_TRACKING: Final = frozenset({"Other", "Other Hauler"})
 ADDRESS: Final = {
     "first_name": "Mia", "last_name": "Muster", "company_name": None, "street": "Beispielweg", "house_number": "4",
