@@ -151,7 +151,7 @@ def on_every_line(**names: object) -> Iterator[None]:
 
 def redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The processor: the last one before rendering, so that formatted tracebacks are covered too."""
-    return {redact_text(key): _field(key, value) for key, value in event.items()}
+    return {key: _field(key, value) for key, value in event.items()}
 
 
 def _last_steps(*, json: bool) -> list[Any]:
