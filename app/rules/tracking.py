@@ -108,15 +108,17 @@ def recognise(number: str, country: str | None) -> list[Proposal]:
     `country` is the destination (ISO 3166 alpha-2), None when unknown. A format whose check digit is wrong is no proposal.
     """
     compact = normalise(number)
-    found: dict[str, Proposal] = {}
+    found: list[Proposal] = []
     for carrier in carriers().values():
-        for form in carrier.formats:
-            if (certainty := _fits(form, carrier, compact, country)) is None:
-                continue
-            proposal = Proposal(carrier.key, _why(carrier, form, compact), certainty)
-            if carrier.key not in found or _order(proposal) < _order(found[carrier.key]):
-                found[carrier.key] = proposal
-    return sorted(found.values(), key=_order)
+        fits = [
+            (certainty, form)
+            for form in carrier.formats
+            if (certainty := _fits(form, carrier, compact, country))
+        ]
+        if fits:
+            certainty, form = min(fits, key=lambda fit: _CERTAINTIES.index(fit[0]))
+            found.append(Proposal(carrier.key, _why(carrier, form, compact), certainty))
+    return sorted(found, key=lambda proposal: _CERTAINTIES.index(proposal.certainty))
 
 
 def normalise(number: str) -> str:
@@ -213,10 +215,6 @@ def _fits(form: Format, carrier: Carrier, compact: str, country: str | None) -> 
 
 def _why(carrier: Carrier, form: Format, compact: str) -> Reason:
     return Reason("ship.carrier_guessed", {"carrier": carrier.name, "number": compact, "format": form.name})
-
-
-def _order(proposal: Proposal) -> int:
-    return _CERTAINTIES.index(proposal.certainty)
 
 
 def _mod10(odd: int, even: int) -> Callable[[str, tuple[int, ...]], str]:

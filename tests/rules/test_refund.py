@@ -22,20 +22,26 @@ def piece(number, state=SHIPPED, price=790, refunded=0, return_open=False, goods
     return PieceTruth(number, state, price, refunded, return_open, goods)
 
 
-def line(*pieces, id="311"):
-    return LineTruth(id, "ln_77", pieces)
+def line(*pieces, line_id="311"):
+    return LineTruth(line_id, "ln_77", pieces)
 
 
 def test_a_shipped_piece_is_refunded_by_amount():
-    assert allocate(refund(790, ("311", 1, 790)), [line(piece(1))]) == Allocation((Share(1, 790, True, "refund"),))
+    assert allocate(refund(790, ("311", 1, 790)), [line(piece(1))]) == Allocation(
+        (Share(1, 790, True, "refund"),)
+    )
 
 
 def test_a_part_of_a_shipped_piece_is_refunded_and_not_full():
-    assert allocate(refund(200, ("311", 1, 200)), [line(piece(1))]).refunds == (Share(1, 200, False, "refund"),)
+    assert allocate(refund(200, ("311", 1, 200)), [line(piece(1))]).refunds == (
+        Share(1, 200, False, "refund"),
+    )
 
 
 def test_the_rest_of_a_piece_makes_it_full():
-    assert allocate(refund(590, ("311", 1, 590)), [line(piece(1, refunded=200))]).refunds == (Share(1, 590, True, "refund"),)
+    assert allocate(refund(590, ("311", 1, 590)), [line(piece(1, refunded=200))]).refunds == (
+        Share(1, 590, True, "refund"),
+    )
 
 
 def test_a_piece_that_has_not_left_and_is_refunded_in_full_is_cancelled():
@@ -53,7 +59,9 @@ def test_a_part_of_what_has_not_left_goes_to_a_person():
 
 
 def test_an_open_return_refunded_in_full_is_accepted_and_not_refunded_twice():
-    found = allocate(refund(790, ("311", 1, 790)), [line(piece(1, DELIVERED), piece(2, DELIVERED, return_open=True))])
+    found = allocate(
+        refund(790, ("311", 1, 790)), [line(piece(1, DELIVERED), piece(2, DELIVERED, return_open=True))]
+    )
     assert (found.accept_returns, found.refunds) == ((2,), ())
 
 
@@ -69,7 +77,9 @@ def test_what_the_marketplace_has_settled_is_only_booked():
 
 
 def test_a_settled_piece_that_the_books_cover_already_leaves_the_refund_to_the_others():
-    found = allocate(refund(790, ("311", 1, 790)), [line(piece(1, DELIVERED), piece(2, RETURNED, refunded=790))])
+    found = allocate(
+        refund(790, ("311", 1, 790)), [line(piece(1, DELIVERED), piece(2, RETURNED, refunded=790))]
+    )
     assert found.refunds == (Share(1, 790, True, "refund"),)
 
 
@@ -91,7 +101,13 @@ def test_a_quantity_of_zero_spreads_the_amount_over_the_line():
 
 
 def test_an_amount_without_lines_is_spread_over_what_has_left_with_the_largest_remainder():
-    found = allocate(refund(100), [line(piece(1, price=100), piece(2, price=100), piece(3, price=100)), line(piece(4, TO_SHIP), id="312")])
+    found = allocate(
+        refund(100),
+        [
+            line(piece(1, price=100), piece(2, price=100), piece(3, price=100)),
+            line(piece(4, TO_SHIP), line_id="312"),
+        ],
+    )
     assert [(share.piece_id, share.amount) for share in found.shares] == [(1, 34), (2, 33), (3, 33)]
 
 
@@ -142,12 +158,16 @@ def test_the_goods_alone_cancel_a_piece_whose_price_includes_shipping():
 
 
 def test_the_goods_alone_accept_a_return():
-    found = allocate(refund(790, ("311", 1, 790)), [line(piece(1, DELIVERED, price=1285, return_open=True, goods=790))])
+    found = allocate(
+        refund(790, ("311", 1, 790)), [line(piece(1, DELIVERED, price=1285, return_open=True, goods=790))]
+    )
     assert found.accept_returns == (1,)
 
 
 def test_lines_that_add_up_to_more_than_the_refund_are_cut():
-    found = allocate(refund(790, ("311", 1, 790), ("312", 1, 790)), [line(piece(1)), line(piece(2), id="312")])
+    found = allocate(
+        refund(790, ("311", 1, 790), ("312", 1, 790)), [line(piece(1)), line(piece(2), line_id="312")]
+    )
     assert [share.piece_id for share in found.shares] == [1]
 
 
@@ -192,7 +212,7 @@ def orders(draw):
                     draw(st.one_of(st.none(), st.integers(0, 3200))),
                 )
             )
-        lines.append(line(*pieces, id=str(line_id)))
+        lines.append(line(*pieces, line_id=str(line_id)))
     return lines
 
 
@@ -237,7 +257,13 @@ def test_a_deed_always_fits_the_state_of_its_piece(seen, lines):
 def test_a_second_refund_never_exceeds_what_the_first_left(seen, lines):
     first = {share.piece_id: share.amount for share in allocate(seen, lines).shares}
     after = [
-        replace(one, pieces=tuple(replace(each, refunded=each.refunded + first.get(each.id, 0)) for each in one.pieces)) for one in lines
+        replace(
+            one,
+            pieces=tuple(
+                replace(each, refunded=each.refunded + first.get(each.id, 0)) for each in one.pieces
+            ),
+        )
+        for one in lines
     ]
     second = {share.piece_id: share.amount for share in allocate(seen, after).shares}
     for one in lines:
@@ -253,7 +279,9 @@ def test_parts_in_proportion_add_up_and_stay_below_their_weight(amount, weights)
     assert sum(parts) == amount
     assert all(0 <= part <= weight for part, weight in zip(parts, weights, strict=True))
     total = sum(weights) or 1
-    assert all(abs(part * total - amount * weight) < total for part, weight in zip(parts, weights, strict=True))
+    assert all(
+        abs(part * total - amount * weight) < total for part, weight in zip(parts, weights, strict=True)
+    )
 
 
 @pytest.mark.parametrize(
