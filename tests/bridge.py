@@ -15,7 +15,7 @@ from app.vault import generate_key
 
 
 @pytest.fixture(scope="session")
-def bridge_app(database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+def bridge_app(database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """One application for each test process, with its tables."""
     made = create_app(
         {
@@ -31,7 +31,9 @@ def bridge_app(database_url: str, redis_url: str, tmp_path_factory: pytest.TempP
     with made.app_context():
         db.drop_all()
         db.create_all()
-    return made
+    yield made
+    with made.app_context():
+        db.engine.dispose()
 
 
 @pytest.fixture
