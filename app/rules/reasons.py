@@ -34,7 +34,7 @@ _UNKNOWN = {
 }
 # The same thing under the names that different parts of the bridge give it.
 _ALSO = {
-    "message": ("said",),
+    "message": ("said", "reason"),
     "partner": ("marketplace", "provider"),
     "marketplace": ("partner", "provider"),
     "expected": ("wanted", "shop_currency"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.messages import PieceState
+from app.messages import PieceState, ReturnState
 from app.rules import reasons
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +79,15 @@ def test_every_code_in_the_program_has_its_sentence():
 
 def test_every_state_of_a_piece_has_its_line():
     assert {f"piece.{state}" for state in PieceState} <= set(reasons.all_codes())
+
+
+def test_every_state_of_a_return_has_its_line():
+    assert {f"return.{state}" for state in ReturnState} <= set(reasons.all_codes())
+
+
+@pytest.mark.parametrize("state", ["pending", "paused", "needs_attention", "removed"])
+def test_every_state_of_a_connection_in_which_nothing_goes_out_has_its_line(state):
+    assert f"connection.{state}" in reasons.all_codes()
 
 
 def test_every_refusal_of_a_shop_has_its_sentence():
