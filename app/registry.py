@@ -132,6 +132,7 @@ class ShopClient(Protocol):
         lines: Sequence[tuple[str, int, int]],
         reason: str,
         restock: bool,
+        currency: str,
     ) -> m.ShopOrderTruth: ...
 
     def stop_shipping(self, command_id: str, order_id: str, key: str, reason: str) -> m.ShopOrderTruth: ...

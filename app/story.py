@@ -5,6 +5,7 @@ A timeline line is history; a case is open until its problem is gone, and there 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, update
@@ -19,6 +20,7 @@ def tell(
     session: Session,
     order: Order,
     code: str,
+    /,
     *,
     command_id: int | None = None,
     event_id: int | None = None,
@@ -44,9 +46,9 @@ def open_case(
     account_id: int,
     subject: str,
     code: str,
+    params: Mapping[str, Any],
     order_id: int | None = None,
     connection_id: int | None = None,
-    **params: Any,
 ) -> None:
     """Make a problem visible; a second call for the same problem changes nothing."""
     session.execute(
@@ -66,17 +68,16 @@ def open_case(
     )
 
 
-def order_case(session: Session, order: Order, code: str, *, part: str = "", **params: Any) -> None:
+def order_case(session: Session, order: Order, code: str, /, *, part: str = "", **params: Any) -> None:
     """A problem of one order; `part` tells two problems of the same kind apart (a piece, a refund)."""
-    subject = f"order/{order.id}" + (f"/{part}" if part else "")
     open_case(
         session,
         account_id=order.account_id,
-        subject=subject,
+        subject=f"order/{order.id}" + (f"/{part}" if part else ""),
         code=code,
+        params=params,
         order_id=order.id,
         connection_id=order.connection_id,
-        **params,
     )
 
 

@@ -23,6 +23,7 @@ from servers import (
     server_folder,
     valkey,
 )
+from world import world
 
 __all__ = [
     "app",
@@ -35,6 +36,7 @@ __all__ = [
     "server_folder",
     "session",
     "valkey",
+    "world",
 ]
 
 NO_SKIP = os.environ.get("SHOPBRIDGE_NO_SKIP") == "1"

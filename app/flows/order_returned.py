@@ -118,7 +118,7 @@ def deliver_to_shop(
     line = session.get_one(OrderLine, piece.line_id)
     if order.shop_order_id is None:
         return Delivered({"skipped": "the shop never had this order"})
-    shop_order_id, amount = order.shop_order_id, command.payload["amount"]
+    shop_order_id, amount, currency = order.shop_order_id, command.payload["amount"], order.currency
     lines = [(line.shop_line_id, 1, amount)] if line.shop_line_id else []
     session.commit()
     truth = client.refund_order(
@@ -129,6 +129,7 @@ def deliver_to_shop(
         lines,
         command.payload["reason"],
         restock=False,
+        currency=currency,
     )
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
     tell(session, order, "refund.done_in_shop", command_id=command.id, amount=amount, currency=order.currency)
@@ -231,6 +232,7 @@ def _truth(session: Session, order: Order, returning: set[int]) -> list[rules.Li
                 id=piece.id,
                 state=m.PieceState.CANCELLED if piece.cancel_asked_by else m.PieceState(piece.state),
                 price=piece.price + piece.shipping_price,
+                goods=piece.price,
                 refunded=piece.refunded,
                 return_open=piece.id in returning,
             )

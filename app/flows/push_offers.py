@@ -202,7 +202,7 @@ def _write_down(
                 connection_id=marketplace.id,
                 subject=subject,
                 code=reason.code,
-                **{"sku": want.sku, **reason.params},
+                params={"sku": want.sku, **reason.params},
             )
             continue
         close_case(session, account_id=offer.account_id, subject=subject)

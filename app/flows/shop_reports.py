@@ -66,9 +66,7 @@ def manifest(session: Session, shop: Connection, data: dict[str, Any]) -> None:
         connection_id=shop.id,
         subject=subject,
         code="manifest.gap",
-        day=data["day"],
-        missing=missing,
-        count=values["count"],
+        params={"day": data["day"], "missing": missing, "count": values["count"]},
     )
     outbox.write(
         session,

@@ -76,8 +76,7 @@ def _hold_against(session: Session, marketplace: Connection, offer: Offer, shown
             connection_id=marketplace.id,
             subject=f"offer/{offer.id}/{','.join(changed)}",
             code="offer.changed_elsewhere",
-            sku=shown.sku,
-            fields=", ".join(changed),
+            params={"sku": shown.sku, "fields": ", ".join(changed)},
         )
         if keep_theirs:
             offer.state, offer.reason_code = m.OfferState.CHANGED_ELSEWHERE, "offer.changed_elsewhere"

@@ -1,0 +1,212 @@
+"""Delivers the commands and the offers of one connection: one flow per command, a batch of offers per call.
+
+Commands that belong to one order go out one after another. What may go wrong decides what happens: a refusal waits for a person, silence is
+read back before it is repeated, a partner that asks for a pause gets it, and the rest comes back by the retry plan.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import structlog
+from flask import current_app
+from sqlalchemy import text
+
+from app import inbox, outbox, queues
+from app.delivery import Delivered
+from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable, Unknown
+from app.extensions import db
+from app.flows import (
+    order_cancelled,
+    order_noted,
+    order_placed,
+    order_returned,
+    order_shipped,
+    push_offers,
+    shop_reports,
+)
+from app.jobs.partner import Partner, note_trouble, rests
+from app.models import Connection, Order
+from app.story import open_case, order_case
+
+SECONDS = 20.0
+
+log = structlog.get_logger(__name__)
+
+DELIVERIES: dict[str, Callable[..., Delivered]] = {
+    "ping": shop_reports.deliver_ping,
+    "events.resend": shop_reports.deliver_resend,
+    "order.create": order_placed.deliver_create,
+    "order.cancel": order_cancelled.deliver_to_shop,
+    "order.stop_shipping": order_cancelled.deliver_stop,
+    "order.refund": order_returned.deliver_to_shop,
+    "order.note": order_noted.deliver,
+    "ship": order_shipped.deliver_ship,
+    "cancel": order_cancelled.deliver_to_marketplace,
+    "refund": order_returned.deliver_refund,
+    "accept_return": order_returned.deliver_accept,
+}
+
+
+class Outbox:
+    """Commands, then offers, of one connection, for at most SECONDS."""
+
+    def __init__(self, connection_id: int) -> None:
+        self.session = db.session
+        self.connection_id = connection_id
+        self.lease = current_app.config["SHOPBRIDGE_OUT_LEASE_SECONDS"]
+        self.scale = current_app.config["SHOPBRIDGE_RETRY_SCALE"]
+        self.until = time.monotonic() + SECONDS
+
+    def drain(self) -> None:
+        """Stops early when the partner rests or the credentials do not work; the rows stay due."""
+        connection = self.session.get(Connection, self.connection_id)
+        if connection is None or connection.state == "removed" or rests(connection):
+            return
+        only = "" if connection.state == "active" else "ping"
+        self.partner = Partner(connection)
+        self.session.commit()
+        try:
+            while self._commands(only):
+                if time.monotonic() > self.until:
+                    queues.ring("out", self.connection_id)
+                    return
+            if not only:
+                self._offers()
+        except (Unavailable, Unauthorised, Unknown) as error:
+            self._rest(error)
+            self.session.commit()
+
+    def _commands(self, only: str) -> bool:
+        claimed = outbox.claim(self.session, self.connection_id, lease=self.lease, kind=only)
+        for place, command in enumerate(claimed):
+            try:
+                self._deliver(command)
+            except (Unavailable, Unauthorised) as error:
+                if isinstance(error, Unauthorised) or error.pauses:
+                    self._give_back(claimed[place + 1 :], error)
+                    raise
+        return bool(claimed)
+
+    def _deliver(self, command: outbox.Claimed) -> None:
+        """One command: the flow makes the call, its changes and the end of the command are one commit."""
+        self.partner.command_id = command.id
+        connection = self.session.get_one(Connection, self.connection_id)
+        try:
+            done = DELIVERIES[command.kind](self.session, command, connection, self.partner.client)
+            if done.refused is not None:
+                outbox.refuse(self.session, command, Refused(done.refused.code, **done.refused.params))
+            else:
+                outbox.finish(self.session, command, done.result)
+                connection.last_ok_at = datetime.now(UTC)
+            self._reset_connection(connection)
+            self.session.commit()
+        except inbox.LeaseLost:
+            self.session.rollback()
+            log.warning("lease.lost", lane="out", command=command.id)
+        except ShopbridgeError as error:
+            self.session.rollback()
+            self._failed(command, error)
+            if isinstance(error, Unavailable | Unauthorised):
+                raise
+        except Exception as error:
+            self.session.rollback()
+            log.exception("command.crashed", command=command.id, kind=command.kind)
+            self._failed(command, Unknown("job.crashed", error=type(error).__name__))
+        finally:
+            self.partner.command_id = None
+        for connection_id in self._neighbours():
+            queues.ring("out", connection_id)
+
+    def _failed(self, command: outbox.Claimed, error: ShopbridgeError) -> None:
+        """Refused waits for a person; everything else comes back by the plan. In doubt stays in doubt until somebody has read back."""
+        doubt = command.in_doubt or isinstance(error, Unknown | Invalid)
+        state = "due"
+        try:
+            if isinstance(error, Refused) and not isinstance(error, Unauthorised | Invalid):
+                outbox.refuse(self.session, command, error)
+                state = "refused"
+            else:
+                state = outbox.later(
+                    self.session,
+                    command,
+                    error,
+                    scale=self.scale,
+                    retry_after=getattr(error, "retry_after", None),
+                    in_doubt=doubt,
+                    counts=not isinstance(error, Unauthorised) and not getattr(error, "pauses", False),
+                )
+        except inbox.LeaseLost:
+            self.session.rollback()
+            return
+        if state in {"refused", "dead"}:
+            self._show(command, error, state)
+        self.session.commit()
+
+    def _show(self, command: outbox.Claimed, error: ShopbridgeError, state: str) -> None:
+        order = self.session.get(Order, command.order_id) if command.order_id else None
+        code = error.code if state == "refused" else "retry.exhausted"
+        params = {"kind": command.kind, "last": error.code, **error.params}
+        if order is not None:
+            order_case(self.session, order, code, part=f"command/{command.id}", **params)
+        else:
+            open_case(
+                self.session,
+                account_id=self.partner.account_id,
+                connection_id=self.connection_id,
+                subject=f"command/{command.id}",
+                code=code,
+                params=params,
+            )
+
+    def _give_back(self, rest: Sequence[outbox.Claimed], error: ShopbridgeError) -> None:
+        for command in rest:
+            outbox.later(
+                self.session,
+                command,
+                error,
+                scale=self.scale,
+                retry_after=0.0,
+                in_doubt=command.in_doubt,
+                counts=False,
+            )
+        self.session.commit()
+
+    def _offers(self) -> None:
+        connection = self.session.get_one(Connection, self.connection_id)
+        if self.partner.provider.role != "marketplace" or not connection.sync:
+            return
+        while push_offers.push(
+            self.session,
+            connection,
+            self.partner.client,
+            self.partner.provider,
+            lease=self.lease,
+            scale=self.scale,
+        ):
+            self._reset_connection(connection)
+            if time.monotonic() > self.until:
+                queues.ring("out", self.connection_id)
+                return
+
+    def _rest(self, error: ShopbridgeError) -> None:
+        note_trouble(self.session, self.session.get_one(Connection, self.connection_id), error)
+
+    def _reset_connection(self, connection: Connection) -> None:
+        if connection.paused_until is not None:
+            connection.paused_until = None
+
+    def _neighbours(self) -> list[int]:
+        """Connections of the account that this delivery gave work to."""
+        query = text("""
+            SELECT DISTINCT connection_id FROM command
+            WHERE account_id = :account AND connection_id <> :me AND state = 'due' AND next_attempt_at <= now()
+            UNION SELECT DISTINCT connection_id FROM offer WHERE account_id = :account AND stale
+        """)
+        return list(
+            self.session.execute(
+                query, {"account": self.partner.account_id, "me": self.connection_id}
+            ).scalars()
+        )

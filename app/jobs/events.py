@@ -1,0 +1,210 @@
+"""Works off the events of one connection: translated by its shop's provider, told by the flows, written down together.
+
+Product and stock events of a batch are taken together, the rest one by one. What may go wrong is written beside the event it happened to; one
+bad event never stops the next (C10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from flask import current_app
+from sqlalchemy import select
+
+from app import inbox, queues
+from app.errors import Refused, ShopbridgeError, Unavailable
+from app.extensions import db
+from app.flows import (
+    order_cancelled,
+    order_returned,
+    order_shipped,
+    product_changed,
+    shop_order_changed,
+    shop_reports,
+)
+from app.models import Connection, Offer
+from app.registry import translator
+from app.story import open_case
+
+BATCH = 100
+
+log = structlog.get_logger(__name__)
+
+
+class Inbox:
+    """Events of one connection. Product and stock events of a batch are taken together, the rest one by one."""
+
+    def __init__(self, connection_id: int) -> None:
+        self.session = db.session
+        self.connection_id = connection_id
+        self.rang: set[int] = set()
+
+    def drain(self) -> None:
+        """One batch; more work rings again, behind the other connections."""
+        lease = current_app.config["SHOPBRIDGE_IN_LEASE_SECONDS"]
+        self.batch = inbox.claim(self.session, self.connection_id, lease=lease, limit=BATCH)
+        if not self.batch.events:
+            return
+        try:
+            self._work()
+        except inbox.LeaseLost:
+            self.session.rollback()
+            log.warning("lease.lost", lane="in", connection=self.connection_id)
+        self._ring()
+        if len(self.batch.events) == BATCH:
+            queues.ring("in", self.connection_id)
+
+    def _work(self) -> None:
+        """Everything of the batch in one transaction; a row that fails is rolled back alone and keeps its reason."""
+        self.connection = self.session.get_one(Connection, self.connection_id)
+        self.translate = translator(self.connection.provider)
+        self.done: dict[str, list[int]] = {"done": [], "superseded": []}
+        read = [(event, data) for event in self.batch.events if (data := self._data(event)) is not None]
+        together = {
+            "product.changed": self._products,
+            "stock.changed": self._stocks,
+            "product.deleted": self._removed,
+        }
+        for kind, take in together.items():
+            self._many([pair for pair in read if pair[0].type == kind], take)
+        for event, data in read:
+            if event.type not in together:
+                self._alone([(event, data)], lambda pairs: self._one(*pairs[0]))
+        inbox.finish(self.session, self.batch, self.done)
+        newest = max(event.sequence for event in self.batch.events)
+        self.connection.last_sequence = max(self.connection.last_sequence or 0, newest)
+        self.connection.last_event_at = datetime.now(UTC)
+        self._note_work()
+        self.session.commit()
+
+    def _data(self, event: inbox.Claimed) -> dict[str, Any] | None:
+        try:
+            return event.data()
+        except ShopbridgeError as error:
+            self._failed(event, error)
+            return None
+
+    def _many(
+        self,
+        pairs: Sequence[tuple[inbox.Claimed, Any]],
+        take: Callable[[Sequence[tuple[inbox.Claimed, Any]]], None],
+    ) -> None:
+        """Try them all at once; when one of them is bad, each gets its own chance."""
+        if not pairs:
+            return
+        try:
+            with self.session.begin_nested():
+                take(pairs)
+        except Exception as error:  # noqa: BLE001  (whatever it was, the single rows will tell; nothing is kept of the joint try)
+            log.info("batch.split", connection=self.connection_id, events=len(pairs), error=repr(error)[:200])
+            for pair in pairs:
+                self._alone([pair], take)
+        else:
+            self.done["done"] += [event.id for event, _ in pairs]
+
+    def _alone(
+        self,
+        pairs: Sequence[tuple[inbox.Claimed, Any]],
+        take: Callable[[Sequence[tuple[inbox.Claimed, Any]]], Any],
+    ) -> None:
+        event = pairs[0][0]
+        try:
+            with self.session.begin_nested():
+                state = take(pairs) or "done"
+        except ShopbridgeError as error:
+            self._failed(event, error)
+        except Exception as error:
+            log.exception("event.crashed", event=event.id, type=event.type)
+            self._failed(event, Unavailable("job.crashed", error=type(error).__name__))
+        else:
+            self.done[state].append(event.id)
+
+    def _failed(self, event: inbox.Claimed, error: ShopbridgeError) -> None:
+        final = isinstance(error, Refused)
+        state = inbox.fail(
+            self.session,
+            self.batch,
+            event,
+            error,
+            final=final,
+            scale=current_app.config["SHOPBRIDGE_RETRY_SCALE"],
+        )
+        if state in {"refused", "dead"}:
+            open_case(
+                self.session,
+                account_id=self.connection.account_id,
+                connection_id=self.connection_id,
+                subject=f"event/{event.id}",
+                code=error.code,
+                params={"type": event.type, "about": event.subject, **error.params},
+            )
+
+    def _products(self, pairs: Sequence[tuple[inbox.Claimed, Any]]) -> None:
+        product_changed.receive(
+            self.session,
+            self.connection,
+            [(event.sequence, self.translate.product(data)) for event, data in pairs],
+        )
+
+    def _stocks(self, pairs: Sequence[tuple[inbox.Claimed, Any]]) -> None:
+        product_changed.receive_stock(
+            self.session,
+            self.connection,
+            [(event.sequence, self.translate.stock(data)) for event, data in pairs],
+        )
+
+    def _removed(self, pairs: Sequence[tuple[inbox.Claimed, Any]]) -> None:
+        gone = [(event.sequence, event.subject.partition("/")[2]) for event, _ in pairs]
+        product_changed.removed(self.session, self.connection, gone)
+
+    def _one(self, event: inbox.Claimed, data: dict[str, Any]) -> str | None:
+        """An event of an order or of the shop itself. Answers "superseded" for an older look."""
+        if event.type == "order.deleted":
+            known = shop_order_changed.deleted(
+                self.session, self.connection, event.sequence, event.subject.partition("/")[2]
+            )
+            return None if known is None or known.newer else "superseded"
+        if event.type.startswith(("order.", "shipment.")):
+            return self._order(event, data)
+        if event.type in {"settings.changed", "plugin.installed"}:
+            shop_reports.settings(self.session, self.connection, data)
+        elif event.type == "plugin.removed":
+            shop_reports.removed(self.session, self.connection)
+        elif event.type == "manifest.daily":
+            shop_reports.manifest(self.session, self.connection, data)
+        else:
+            raise Refused("event.not_understood", type=event.type)
+        return None
+
+    def _order(self, event: inbox.Claimed, data: dict[str, Any]) -> str | None:
+        """The stories that an order of the shop can tell, one after another. Refunds and parcels can only grow, so an older look may still
+        bring a new one; a status only counts when it is news.
+        """
+        seen = self.translate.order(data)
+        known = shop_order_changed.receive(self.session, self.connection, event.sequence, seen)
+        if known is None:
+            return None
+        order_shipped.from_shop(self.session, self.connection, known.order, seen, newer=known.newer)
+        if known.newer:
+            order_cancelled.from_shop(self.session, known.order, seen.status)
+        order_returned.from_shop(self.session, known.order, seen.refunds)
+        self.rang.add(known.order.connection_id)
+        return None if known.newer else "superseded"
+
+    def _note_work(self) -> None:
+        """Marketplaces whose offers this batch touched have work now."""
+        self.session.flush()
+        stale = (
+            select(Offer.connection_id)
+            .where(Offer.stale, Offer.account_id == self.connection.account_id)
+            .distinct()
+        )
+        self.rang |= set(self.session.scalars(stale))
+        self.rang.add(self.connection_id)
+
+    def _ring(self) -> None:
+        for connection_id in sorted(self.rang):
+            queues.ring("out", connection_id)

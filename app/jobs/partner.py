@@ -1,0 +1,99 @@
+"""One connection with the client that speaks to it, and what a bad answer means for the connection as a whole."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from flask import current_app
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from app import outbound, plan
+from app.errors import ShopbridgeError, Unauthorised, Unavailable
+from app.extensions import db
+from app.models import Attempt, Connection
+from app.registry import provider
+from app.story import open_case
+
+REST_SECONDS = 5.0
+
+
+@cache
+def _limiter(redis_url: str) -> outbound.Limiter:
+    """The pace of calls, counted in Redis for all workers together; one engine for each process."""
+    return outbound.Limiter.on_redis(redis_url)
+
+
+@cache
+def _breaker(redis_url: str, connection_id: int) -> outbound.Breaker:
+    return outbound.Breaker.on_redis(redis_url, connection_id)
+
+
+class Partner:
+    """One connection with the client that speaks to it. Every call it makes is an attempt row."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection_id, self.account_id = connection.id, connection.account_id
+        self.provider = provider(connection.provider)
+        self.command_id: int | None = None
+        own_address = connection.base_url not in {None, self.provider.base_url}
+        door = outbound.Door(
+            connection=connection.id,
+            base_url=connection.base_url or self.provider.base_url or "",
+            egress="tenant_url" if own_address else self.provider.egress,
+            allow_loopback=current_app.config["SHOPBRIDGE_ALLOW_LOOPBACK"],
+            pace=self.provider.pace,
+            limiter=_limiter(current_app.config["REDIS_URL"]),
+            breaker=_breaker(current_app.config["REDIS_URL"], connection.id),
+            record=self.record,
+        )
+        secrets = connection.secrets or {}
+        settings = {
+            **connection.settings,
+            **secrets.get("settings", {}),
+            "command": secrets.get("command", []),
+        }
+        self.client = self.provider.client(door, settings)
+
+    def record(self, note: outbound.AttemptNote) -> None:
+        """Written in a transaction of its own: what was said stays known, whatever becomes of the work."""
+        values = {
+            "account_id": self.account_id,
+            "connection_id": self.connection_id,
+            "command_id": self.command_id,
+            "operation": note.operation,
+            "method": note.method,
+            "url": note.url,
+            "started_at": note.started_at,
+            "duration_ms": note.duration_ms,
+            "outcome": note.outcome,
+            "status": note.status,
+            "excerpt": note.excerpt.replace("\x00", ""),
+            "error": note.error,
+        }
+        with db.engine.begin() as connection:
+            connection.execute(insert(Attempt.__table__).values(values))
+
+
+def rests(connection: Connection) -> bool:
+    """Whether the partner asked for a pause that is not over."""
+    return connection.paused_until is not None and connection.paused_until > datetime.now(UTC)
+
+
+def note_trouble(session: Session, connection: Connection, error: ShopbridgeError) -> None:
+    """What an error means for the whole connection: it needs a person (credentials), it rests (429), or nothing but a line on its page."""
+    connection.last_error_at, connection.last_error_code = datetime.now(UTC), error.code
+    if isinstance(error, Unauthorised):
+        connection.state, connection.reason_code = "needs_attention", error.code
+        connection.reason_params = plan.jsonable(error.params)
+        open_case(
+            session,
+            account_id=connection.account_id,
+            connection_id=connection.id,
+            subject=f"connection/{connection.id}",
+            code=error.code,
+            params=error.params,
+        )
+    elif isinstance(error, Unavailable) and error.pauses:
+        connection.paused_until = datetime.now(UTC) + timedelta(seconds=error.retry_after or REST_SECONDS)

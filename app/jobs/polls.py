@@ -1,0 +1,154 @@
+"""Asks one marketplace what only asking can tell: new orders, changes, returns, and what its offers really show (D3).
+
+Every order is a transaction of its own; one that cannot be read or remembered becomes a case and the next one lands (C10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from flask import current_app
+from sqlalchemy import text, update
+
+from app import queues
+from app.errors import ShopbridgeError
+from app.extensions import db
+from app.flows import order_cancelled, order_placed, order_returned, watch_drift
+from app.jobs.partner import Partner, note_trouble, rests
+from app.models import Connection, Schedule
+from app.story import close_case, open_case
+
+log = structlog.get_logger(__name__)
+
+# Clocks of two machines differ and lists are sorted by them: every look reaches a little further back than the last one ended.
+OVERLAP = {
+    "orders": timedelta(hours=2),
+    "changes": timedelta(minutes=15),
+    "returns": timedelta(minutes=15),
+    "drift": timedelta(0),
+}
+FIRST_LOOK = timedelta(days=14)
+
+
+class Polls:
+    """Everything that is due to be asked of one marketplace (D3)."""
+
+    def __init__(self, connection_id: int) -> None:
+        self.session = db.session
+        self.connection_id = connection_id
+
+    def ask(self) -> None:
+        """Each kind of look under its own lease; a failed look does not stop the next kind."""
+        connection = self.session.get(Connection, self.connection_id)
+        if connection is None or connection.state != "active" or rests(connection):
+            return
+        self.partner = Partner(connection)
+        for schedule_id in self._claim():
+            self._look(schedule_id)
+        queues.ring("out", self.connection_id)
+        if connection.shop_id is not None:
+            queues.ring("out", connection.shop_id)
+
+    def _claim(self) -> list[int]:
+        rows = self.session.execute(
+            text("""
+                UPDATE schedule SET lease_until = now() + interval '120 seconds'
+                WHERE id IN (SELECT id FROM schedule WHERE connection_id = :connection AND due_at <= now()
+                             AND (lease_until IS NULL OR lease_until < now()) ORDER BY due_at FOR UPDATE SKIP LOCKED)
+                RETURNING id
+            """),
+            {"connection": self.connection_id},
+        ).scalars()
+        ids = list(rows)
+        self.session.commit()
+        return ids
+
+    def _look(self, schedule_id: int) -> None:
+        started = datetime.now(UTC)
+        schedule = self.session.get_one(Schedule, schedule_id)
+        kind, since = schedule.kind, schedule.seen_until
+        every = current_app.config["SHOPBRIDGE_POLL_SECONDS"] or schedule.every
+        self.session.commit()
+        try:
+            for page in self._pages(kind, since - OVERLAP[kind] if since else started - FIRST_LOOK):
+                self._page(kind, page)
+        except ShopbridgeError as error:
+            self.session.rollback()
+            self._failed(schedule_id, error, every)
+            return
+        self.session.execute(
+            update(Schedule)
+            .where(Schedule.id == schedule_id)
+            .values(
+                seen_until=started,
+                last_ok_at=started,
+                failures=0,
+                lease_until=None,
+                due_at=started + timedelta(seconds=every),
+            )
+        )
+        connection = self.session.get_one(Connection, self.connection_id)
+        connection.last_ok_at = started
+        self.session.commit()
+
+    def _pages(self, kind: str, since: datetime) -> Iterator[Any]:
+        client = self.partner.client
+        if kind == "orders":
+            yield from client.orders_to_ship(since)
+        elif kind == "changes":
+            yield from client.orders_changed(since)
+        elif kind == "returns":
+            yield from client.returns_changed(since)
+        else:
+            watch_drift.make_missing_offers(
+                self.session, self.session.get_one(Connection, self.connection_id)
+            )
+            self.session.commit()
+            yield from client.read_offers(None)
+
+    def _page(self, kind: str, page: Sequence[Any]) -> None:
+        """Every order and return is a transaction of its own: one bad order never blocks another (C10)."""
+        connection = self.session.get_one(Connection, self.connection_id)
+        if kind == "drift":
+            watch_drift.compare(self.session, connection, page)
+            self.session.commit()
+            return
+        for seen in page:
+            subject = f"connection/{self.connection_id}/{kind}/{seen.external_id}"
+            try:
+                self._receive(kind, connection, seen)
+                close_case(self.session, account_id=self.partner.account_id, subject=subject)
+                self.session.commit()
+            except Exception as error:
+                self.session.rollback()
+                log.exception(
+                    "look.crashed", connection=self.connection_id, kind=kind, order=seen.external_id
+                )
+                code = error.code if isinstance(error, ShopbridgeError) else "job.crashed"
+                open_case(
+                    self.session,
+                    account_id=self.partner.account_id,
+                    connection_id=self.connection_id,
+                    subject=subject,
+                    code=code,
+                    params={"order": seen.external_id},
+                )
+                self.session.commit()
+
+    def _receive(self, kind: str, connection: Connection, seen: Any) -> None:
+        if kind == "returns":
+            order_returned.from_marketplace(self.session, connection, seen)
+            return
+        for order in order_placed.receive(self.session, connection, seen):
+            order_cancelled.from_marketplace(self.session, order)
+
+    def _failed(self, schedule_id: int, error: ShopbridgeError, every: int) -> None:
+        schedule = self.session.get_one(Schedule, schedule_id)
+        schedule.failures += 1
+        wait = getattr(error, "retry_after", None) or min(every, 2.0**schedule.failures)
+        schedule.due_at, schedule.lease_until = datetime.now(UTC) + timedelta(seconds=wait), None
+        note_trouble(self.session, self.session.get_one(Connection, self.connection_id), error)
+        self.session.commit()
