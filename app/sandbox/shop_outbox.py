@@ -196,13 +196,13 @@ class Outbox:
             return None
         return max(0.001, max(min(waiting), self._hold_until) - time.monotonic())
 
-    def _due(self) -> list[Entry]:
-        """What may go now, in order: of one subject only the oldest, so that a failing one blocks nobody else."""
+    def _due(self, *, newest: bool = False) -> list[Entry]:
+        """What may go now: of one subject only the oldest (on request the newest), so that one blocks nobody else."""
         moment = time.monotonic()
         if self.webhook_url is None or self.removed or self.mischief.offline or moment < self._hold_until:
             return []
         first: dict[str, Entry] = {}
-        for entry in sorted(self.entries, key=lambda each: each.sequence):
+        for entry in sorted(self.entries, key=_sequence, reverse=newest):
             if entry.state in {"waiting", "sending"}:
                 first.setdefault(entry.subject, entry)
         return [entry for entry in first.values() if entry.state == "waiting" and entry.due <= moment]
@@ -211,8 +211,8 @@ class Outbox:
         """Delivers what is due now; answers how many were tried. One round: the next of each subject."""
         with self._changed:
             batch = self._due()
-            if self.mischief.reorder and len(batch) > 1 and self.mischief.takes("reorder"):
-                batch.reverse()
+            if batch and self.mischief.takes("reorder"):
+                batch = self._due(newest=True)
             for entry in batch:
                 entry.state = "sending"
         for place, entry in enumerate(batch):
@@ -263,7 +263,8 @@ class Outbox:
     def _tried(self, message_id: str, body: bytes) -> int | None:
         """The status of one delivery; None for no answer."""
         with self._changed:
-            lost, deaf = self.mischief.takes("lost_on_the_way"), self.mischief.takes("answer_lost")
+            lost = self.mischief.takes("lost_on_the_way")
+            deaf = not lost and self.mischief.takes("answer_lost")
             url, secrets = self.webhook_url or "", list(self.secrets)
         if lost:
             return None
