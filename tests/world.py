@@ -32,7 +32,7 @@ class _Quiet(WSGIRequestHandler):
 def serve(application: Flask) -> tuple[BaseWSGIServer, str]:
     """Run an application on a free port of this machine."""
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     return server, f"http://127.0.0.1:{server.server_port}"
 
 
@@ -111,9 +111,9 @@ class World:
         }
         return dict(call("POST", f"{self.kaufland_url}/_control/orders", wanted))
 
-    def in_shop(self, deed: str, number: int, **asked: Any) -> Any:
+    def in_shop(self, deed: str, order: int, /, **asked: Any) -> Any:
         """The merchant does something with an order."""
-        return call("POST", f"{self.shop_url}/_control/orders/{number}/{deed}", asked)
+        return call("POST", f"{self.shop_url}/_control/orders/{order}/{deed}", asked)
 
     def send_events(self) -> None:
         """The shop's outbox delivers what is due."""

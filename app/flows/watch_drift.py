@@ -53,11 +53,7 @@ def compare(session: Session, marketplace: Connection, shown: Iterable[m.OfferSh
 
 def _hold_against(session: Session, marketplace: Connection, offer: Offer, shown: m.OfferShown) -> int:
     assert offer.sent is not None
-    changed = [
-        name
-        for name in FIELDS
-        if getattr(shown, name) is not None and getattr(shown, name) != offer.sent.get(name)
-    ]
+    changed = [name for name in FIELDS if _differs(offer.sent.get(name), getattr(shown, name))]
     if shown.external_ref:
         offer.external_ref = shown.external_ref
     offer.confirmed = {
@@ -92,3 +88,8 @@ def _hold_against(session: Session, marketplace: Connection, offer: Offer, shown
             offer.reason_code = shown.reason.code if shown.reason else None
             offer.reason_params = dict(shown.reason.params) if shown.reason else {}
     return len(changed)
+
+
+def _differs(sent: object, shown: object) -> bool:
+    """What we never sent is the marketplace's own choice, and what it does not say cannot differ."""
+    return sent is not None and shown is not None and sent != shown
