@@ -19,7 +19,6 @@ from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from sqlalchemy import func, select
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from app import accounts, queues
 from app.errors import Invalid, Refused
@@ -28,15 +27,13 @@ from app.models import Case, Connection, Event
 from app.outbound import check_url
 from app.rules import reasons
 from app.shops import envelope
-from app.web import answers, webhooks
+from app.web import answers, bodies, webhooks
 from app.web.senders import senders
 
 blueprint = Blueprint("plugin", __name__)
 log = structlog.get_logger(__name__)
 
 TRIES = limits.parse("10/minute")
-
-_NOT_JSON = frozenset({"body.not_utf8", "body.not_json", "body.byte_order_mark", "body.forbidden_character"})
 
 
 class Printable(fields.String):
@@ -120,20 +117,17 @@ def connect() -> Response:
     except Refused as error:
         db.session.rollback()
         log.info("plugin.not_connected", code=error.code)
-        return answers.refusal(error, 400 if error.code in _NOT_JSON else 422)
+        return bodies.refused(error)
 
 
 def _told() -> dict[str, Any] | Response:
     """What the plugin says, read strictly. Raises Invalid naming the first wrong field."""
-    refused = webhooks.not_json_in_utf8()
+    refused = bodies.wrong_kind()
     if refused is not None:
         return refused
-    try:
-        raw = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        return webhooks.too_large()
-    except BadRequest:
-        return answers.problem(400, "body.incomplete")
+    raw = bodies.read()
+    if isinstance(raw, Response):
+        return raw
     try:
         told: dict[str, Any] = ConnectRequest().load(envelope.parse_object(raw))
     except ValidationError as error:

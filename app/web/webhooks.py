@@ -16,28 +16,16 @@ from flask import Blueprint, Response, current_app, request
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy import select
 from sqlalchemy.exc import DataError, IntegrityError
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from app import inbox, queues
 from app.errors import Invalid
 from app.shops import envelope, signing
-from app.web import answers, health, rate
+from app.web import answers, bodies, health, rate
 from app.web.senders import Sender, senders
 
 blueprint = Blueprint("webhooks", __name__)
 log = structlog.get_logger(__name__)
 
-# Breaks of JSON itself are 400; JSON that is not what the protocol wants is 422.
-_NOT_JSON = frozenset(
-    {
-        "body.not_utf8",
-        "body.not_json",
-        "body.byte_order_mark",
-        "body.forbidden_character",
-        "body.not_a_number",
-        "body.duplicate_key",
-    }
-)
 _ID = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _EVENTS = inbox.EVENTS
 
@@ -59,39 +47,17 @@ def receive(key: str) -> Response:
 
 
 def _receive(key: str) -> Response:
-    refused = not_json_in_utf8() or _wrong_id()
+    refused = bodies.wrong_kind() or _wrong_id()
     if refused is not None:
         return refused
-    try:
-        raw = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        return too_large()
-    except BadRequest:  # the sender went away in the middle
-        return answers.problem(400, "body.incomplete")
-    if len(raw) > envelope.MAX_BYTES:
-        return too_large()
+    raw = bodies.read()
+    if isinstance(raw, Response):
+        return raw
     now = datetime.now(UTC)
     sender = proven_sender(key, raw, now)
     if sender is None:
         return unproven(now)
     return _accept(key, sender, raw)
-
-
-def not_json_in_utf8() -> Response | None:
-    """415 for anything but application/json in UTF-8 without compression (T5, T6), 413 for a body that says it is too long."""
-    if (request.content_length or 0) > envelope.MAX_BYTES:
-        return too_large()
-    charset = request.mimetype_params.get("charset", "utf-8")
-    if request.mimetype != "application/json" or charset.lower() not in {"utf-8", "utf8"}:
-        return answers.problem(415, "body.content_type")
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        return answers.problem(415, "body.content_encoding")
-    return None
-
-
-def too_large() -> Response:
-    """Nothing more is read: the connection ends with this answer."""
-    return answers.problem(413, "body.too_large", headers={"Connection": "close"})
 
 
 def _wrong_id() -> Response | None:
@@ -130,9 +96,7 @@ def _accept(key: str, sender: Sender, raw: bytes) -> Response:
     try:
         event = envelope.parse(raw)
     except Invalid as error:
-        if error.code == "body.too_large":
-            return too_large()
-        return answers.refusal(error, 400 if error.code in _NOT_JSON else 422)
+        return bodies.refused(error)
     if sender.state == "removed" and event.type != "plugin.removed":
         message = "This connection was removed. Pair the shop again."
         return answers.problem(410, "connection.removed", message)

@@ -7,11 +7,12 @@ from itertools import count
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app import accounts
+from app.extensions import db
 from app.models import Account
 from app.shops import signing
 
@@ -34,7 +35,9 @@ class Shop:
         signed = signing.sign([secret or self.secret], delivery_id or new_id(), body, now)
         return {**signed, "Content-Type": "application/json"}
 
-    def post(self, body: bytes, headers: dict[str, Any] | None = None, key: str | None = None) -> TestResponse:
+    def post(
+        self, body: bytes, headers: dict[str, Any] | None = None, key: str | None = None
+    ) -> TestResponse:
         """The body to the webhook address, signed unless headers are given."""
         used = self.headers(body) if headers is None else headers
         return self.app.test_client().post(f"/webhooks/{key or self.key}", data=body, headers=used)
@@ -59,9 +62,11 @@ def event(**changes: Any) -> bytes:
         "subject": "order/1042",
         "data": {"id": 1042, "status": "processing"},
     }
-    return json.dumps({name: value for name, value in {**good, **changes}.items() if value is not None}).encode()
+    return json.dumps(
+        {name: value for name, value in {**good, **changes}.items() if value is not None}
+    ).encode()
 
 
 def rows(session: Session, table: str = "event") -> int:
     session.rollback()
-    return int(session.execute(text(f'SELECT count(*) FROM "{table}"')).scalar_one())
+    return int(session.execute(select(func.count()).select_from(db.metadata.tables[table])).scalar_one())

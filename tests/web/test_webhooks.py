@@ -23,7 +23,12 @@ def test_a_new_event_is_stored_before_it_is_answered(shop: Shop, session: Sessio
     assert answer.status_code == 202
     assert answer.get_json() == {"id": f"evt_{stored.id}", "duplicate": False}
     assert (stored.connection_id, stored.account_id, stored.body) == (shop.id, shop.account_id, body)
-    assert (stored.type, stored.subject, stored.sequence, stored.state) == ("order.changed", "order/1042", 4711, "due")
+    assert (stored.type, stored.subject, stored.sequence, stored.state) == (
+        "order.changed",
+        "order/1042",
+        4711,
+        "due",
+    )
     assert rings(redis_url, "in") == 1
 
 
@@ -49,7 +54,10 @@ def test_the_same_id_with_another_body_overwrites_nothing(shop: Shop, session: S
 
 def test_two_shops_may_use_the_same_id(shop: Shop, other_shop: Shop, session: Session) -> None:
     body, delivery = event(), new_id()
-    assert [each.post(body, each.headers(body, delivery)).status_code for each in (shop, other_shop)] == [202, 202]
+    assert [each.post(body, each.headers(body, delivery)).status_code for each in (shop, other_shop)] == [
+        202,
+        202,
+    ]
     assert rows(session) == 2
 
 
@@ -64,7 +72,9 @@ def test_an_unknown_type_is_stored(shop: Shop, session: Session) -> None:
     assert rows(session) == 1
 
 
-def test_redis_away_still_stores_and_answers(shop: Shop, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_away_still_stores_and_answers(
+    shop: Shop, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(url: str | None = None) -> redis.Redis:
         raise redis.ConnectionError("away")
 
@@ -168,7 +178,9 @@ def test_invented_addresses_cannot_fill_the_memory(shop: Shop, monkeypatch: pyte
     assert len(memory._known) <= 51
 
 
-def test_a_removed_connection_is_gone_for_those_who_can_prove_it_was_theirs(shop: Shop, session: Session) -> None:
+def test_a_removed_connection_is_gone_for_those_who_can_prove_it_was_theirs(
+    shop: Shop, session: Session
+) -> None:
     session.execute(text("UPDATE connection SET state = 'removed'"))
     session.commit()
     body = event()
@@ -192,7 +204,10 @@ def test_a_connection_deleted_since_it_was_remembered_is_unknown(shop: Shop, ses
 
 
 def test_too_many_events_are_told_when_to_come_back(shop: Shop, session: Session, app: Flask) -> None:
-    app.extensions["shopbridge.buckets"], kept = rate.Buckets(rate=0.5, burst=3), app.extensions["shopbridge.buckets"]
+    app.extensions["shopbridge.buckets"], kept = (
+        rate.Buckets(rate=0.5, burst=3),
+        app.extensions["shopbridge.buckets"],
+    )
     try:
         answers = [shop.post(event()) for _ in range(5)]
     finally:
@@ -203,7 +218,10 @@ def test_too_many_events_are_told_when_to_come_back(shop: Shop, session: Session
 
 
 def test_a_forger_cannot_use_up_the_rate_of_a_shop(shop: Shop, app: Flask) -> None:
-    app.extensions["shopbridge.buckets"], kept = rate.Buckets(rate=0.5, burst=2), app.extensions["shopbridge.buckets"]
+    app.extensions["shopbridge.buckets"], kept = (
+        rate.Buckets(rate=0.5, burst=2),
+        app.extensions["shopbridge.buckets"],
+    )
     try:
         body = event()
         for _ in range(20):

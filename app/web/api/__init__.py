@@ -13,7 +13,7 @@ from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
 from app.shops import envelope
-from app.web import answers
+from app.web import answers, bodies
 from app.web.api import cases, commands, connections, events, offers, orders, shapes
 from app.web.api.caller import Stop, authenticate
 
@@ -63,5 +63,5 @@ def _only_with_token() -> Response | None:
     if not path.startswith("/api/") or request.endpoint == "api-docs.openapi_json":
         return None
     if (request.content_length or 0) > envelope.MAX_BYTES:
-        return answers.problem(413, "body.too_large", headers={"Connection": "close"})
+        return bodies.too_large()
     return authenticate()

@@ -79,7 +79,7 @@ def list_offers(asked: dict[str, Any]) -> dict[str, Any]:
     return pages.page(query, Offer.id, "off", asked, shown)
 
 
-def _offers() -> Select[Any]:
+def _offers() -> Select[Any, Any]:
     joined = select(Offer, Product).join(Product, Product.id == Offer.product_id)
     return joined.where(mine(Offer.account_id))
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from marshmallow import Schema, fields, validate
-from sqlalchemy import Select
 
 from app.extensions import db
 from app.web.api import ids
@@ -27,7 +26,7 @@ class PageQuery(Schema):
 
 
 def page(
-    query: Select[Any], key: Any, prefix: str, asked: dict[str, Any], show: Callable[[Any], dict[str, Any]]
+    query: Any, key: Any, prefix: str, asked: dict[str, Any], show: Callable[[Any], dict[str, Any]]
 ) -> dict[str, Any]:
     """One page of `query`, newest first by the number `key`."""
     limit = asked["limit"]

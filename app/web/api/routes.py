@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import flask_smorest
-from flask import Request
+from flask import Request, Response
 from marshmallow import RAISE, Schema
 from webargs.core import Parser
 from webargs.flaskparser import FlaskParser
 
 from app.errors import Invalid
 from app.shops import envelope
-from app.web import answers
+from app.web import bodies
 from app.web.api.caller import Stop
-
-NOT_JSON = frozenset({"body.not_utf8", "body.not_json", "body.byte_order_mark", "body.forbidden_character"})
 
 
 class StrictParser(FlaskParser):
@@ -23,14 +21,16 @@ class StrictParser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**Parser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}  # noqa: RUF012
 
-    def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002
+    def load_json(self, req: Request, schema: Schema) -> Any:
         """The body as an object; ends the request with 400, 415 or 422 when it is none."""
-        if req.mimetype != "application/json":
-            raise Stop(answers.problem(415, "body.content_type"))
+        refused = bodies.wrong_kind()
+        raw = refused if refused is not None else bodies.read(keep=True)
+        if isinstance(raw, Response):
+            raise Stop(raw)
         try:
-            return envelope.parse_object(req.get_data(cache=True))
+            return envelope.parse_object(raw)
         except Invalid as error:
-            raise Stop(answers.refusal(error, 400 if error.code in NOT_JSON else 422)) from None
+            raise Stop(bodies.refused(error)) from None
 
 
 class Blueprint(flask_smorest.Blueprint):
