@@ -15,6 +15,9 @@ skip() {
 }
 
 phpunit_options=(--colors=never)
+if [ "${SHOPBRIDGE_NO_SKIP:-}" = 1 ]; then
+    phpunit_options+=(--fail-on-skipped --fail-on-incomplete)
+fi
 phpcs_options=(-q --no-colors)
 ran=0
 for plugin in woocommerce shopware; do
