@@ -17,6 +17,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -133,22 +134,24 @@ class KauflandClient:
     def _pages(self, operation: str, path: str, params: Sequence[tuple[str, str]]) -> Iterator[list[t.Json]]:
         """All pages of a list. Lists are sorted newest first, so rows move while we read: a caller must bear seeing one twice.
 
-        Steps by the rows that really came (a short page loses nothing), and back by what left the list meanwhile. Raises
-        Unavailable when a page is empty although more is announced.
+        Steps by the rows that really came, so a short page loses nothing; when rows left the list meanwhile the others moved up, and as many are
+        read again. Raises Unavailable when a page is empty although more is announced.
         """
         offset, before = 0, None
         while True:
             body = self._get(operation, path, [*params, ("limit", str(PAGE)), ("offset", str(offset))])
             rows, total = t.rows(body), t.total(body)
             yield rows
+            left = before - total if before is not None and total is not None else 0
+            before = total
+            if left > 0:
+                offset = max(0, offset - left)
+                continue
             offset += len(rows)
             if (total is None and len(rows) < PAGE) or (total is not None and offset >= total):
                 return
             if not rows:
-                raise Unavailable("partner.page_missing", operation=operation)
-            if before is not None and total is not None and 0 < before - total < len(rows):
-                offset -= before - total
-            before = total
+                raise Unavailable("partner.page_missing", operation=operation, partner=t.NAME)
 
     # --- the connection -------------------------------------------------------------------------------------------------
 
@@ -160,7 +163,7 @@ class KauflandClient:
             opened = t.words(self._get("storefronts", "/info/storefront"))
             facts["storefronts"] = opened
             if closed := [each for each in self._storefronts if each not in opened]:
-                params: dict[str, object] = {"storefront": ", ".join(closed), "available": ", ".join(opened)}
+                params: dict[str, object] = {"country": ", ".join(closed), "available": ", ".join(opened)}
                 return m.ConnectionCheck(False, m.Reason("storefront.not_configured", params), facts)
             facts["shipping_groups"] = {each: self._shipping_groups(each) for each in self._storefronts}
         except Refused as error:
@@ -461,15 +464,36 @@ class KauflandClient:
         }
 
     def read_offers(self, skus: Sequence[str] | None) -> Iterable[list[m.OfferShown]]:
-        """What is shown now. With several storefronts a SKU comes once per storefront (see `external_ref`); units without a SKU of ours are
-        left out. New units may be missing for some minutes (section 6).
+        """What is shown now. With several storefronts a SKU comes once for each, always with the whole `external_ref`; units without a SKU of
+        ours are left out. New units may be missing for some minutes (section 6).
         """
+        ids: dict[str, dict[str, int]] = {}
+        if len(self._storefronts) > 1:
+            for storefront, unit in self._units(skus):
+                ids.setdefault(unit.sku, {}).update(t.refs(unit.external_ref, [storefront]))
+        page: list[m.OfferShown] = []
+        for storefront, unit in self._units(skus):
+            known = ids.get(unit.sku, {}) | t.refs(unit.external_ref, [storefront])
+            page.append(
+                replace(unit, external_ref=t.ref(known), shipping_group=self._foreign_group(unit, storefront))
+            )
+            if len(page) == PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def _units(self, skus: Sequence[str] | None) -> Iterator[tuple[str, m.OfferShown]]:
         for storefront in self._storefronts:
-            for params in [[]] if skus is None else [[("id_offer", sku)] for sku in dict.fromkeys(skus)]:
-                query = [("storefront", storefront), ("embedded", "products"), *params]
+            for wanted in [[]] if skus is None else [[("id_offer", sku)] for sku in dict.fromkeys(skus)]:
+                query = [("storefront", storefront), ("embedded", "products"), *wanted]
                 for rows in self._pages("units", "/units", query):
-                    if page := [t.shown(row, storefront) for row in rows if row.get("id_offer")]:
-                        yield page
+                    yield from ((storefront, t.shown(row, storefront)) for row in rows if row.get("id_offer"))
+
+    def _foreign_group(self, unit: m.OfferShown, storefront: str) -> str | None:
+        """The shipping group where it is another than the merchant's; whoever has named none has no opinion about it."""
+        ours = self._groups.get(storefront)
+        return None if ours is None or unit.shipping_group == str(ours) else unit.shipping_group
 
 
 class _Push:
@@ -574,7 +598,7 @@ class _Push:
         for offer in units.values():
             self._refuse(
                 offer.sku,
-                m.Reason("partner.answer_missing", {"sku": offer.sku}),
+                m.Reason("partner.answer_missing", {"sku": offer.sku, "partner": t.NAME}),
                 m.OfferState.WAITING,
                 retry=True,
             )
@@ -670,7 +694,7 @@ def _bulk_result(code: int, entry: t.Json) -> UnitResult:
     if code < 300 and isinstance(unit, Mapping):
         return unit
     if code >= 500 or code == 429:
-        return Unavailable("partner.unavailable", status=code)
+        return Unavailable("partner.unavailable", status=code, partner=t.NAME)
     return t.refusal(code, {"type": "/problems/validation-error", **entry}, "update_units")
 
 
@@ -686,7 +710,7 @@ def _json(answer: Answer, operation: str) -> Any:
     try:
         return answer.json()
     except Invalid as error:
-        raise Unavailable("partner.unreadable", operation=operation) from error
+        raise Unavailable("partner.unreadable", operation=operation, partner=t.NAME) from error
 
 
 def _json_or_none(answer: Answer) -> Any:

@@ -94,6 +94,9 @@ CONDITIONS: Final = {
 OTHER_CARRIER: Final = "Other"
 MOST_HANDLING_DAYS: Final = 100
 
+# What the sentences of our reasons call the partner.
+NAME: Final = "Kaufland.de"
+
 _PROBLEMS: Final = {
     "unauthorized": "credentials.refused",
     "invalid-credentials": "credentials.refused",
@@ -131,14 +134,16 @@ _CREDENTIALS: Final = frozenset(
 
 
 def reason(status: int, body: object) -> m.Reason:
-    """What an ErrorResponse means in our words. `params`: status, problem (their type), field and said (of the first error)."""
+    """What an ErrorResponse means in our words. `params`: partner, status, problem (their type), message, field (where they name one)."""
     told: Json = body if isinstance(body, Mapping) else {}
     problem = str(told.get("type") or "about:blank").removeprefix("/problems/")
     errors = [each for each in _listed(told.get("errors")) if isinstance(each, Mapping)]
-    params: dict[str, object] = {"status": status, "problem": problem}
+    params: dict[str, object] = {"partner": NAME, "marketplace": NAME, "status": status, "problem": problem}
+    if told.get("message"):
+        params["message"] = str(told["message"])[:200]
     if errors:
         params["field"] = ", ".join(str(each.get("field")) for each in errors)
-        params["said"] = str(errors[0].get("message"))[:200]
+        params["message"] = str(errors[0].get("message"))[:200]
     code = _PROBLEMS.get(problem) or {401: "credentials.refused", 404: "partner.not_found"}.get(
         status, "partner.refused"
     )
@@ -437,7 +442,7 @@ def objection(offer: m.OfferWanted, storefronts: Sequence[str]) -> m.Reason | No
     if currencies != {offer.currency}:
         return m.Reason(
             "offer.currency",
-            {"sku": offer.sku, "currency": offer.currency, "wanted": "/".join(sorted(currencies))},
+            {"sku": offer.sku, "currency": offer.currency, "expected": "/".join(sorted(currencies))},
         )
     if not 0 <= offer.handling_days <= MOST_HANDLING_DAYS:
         return m.Reason(

@@ -69,7 +69,8 @@ _CONDITION: Final = (
 _PATCH: Final = {
     "amount": Field(int, least=0),
     "handling_time": Field(int, least=0, most=100),
-    "listing_price": Field(int, least=1),
+    # One million EUR; the limits of the other currencies are higher.
+    "listing_price": Field(int, least=1, most=100_000_000),
     "minimum_price": Field(int, least=1),
     "note": Field(str, most=250),
     "id_shipping_group": Field(int),
@@ -80,7 +81,7 @@ _PATCH: Final = {
 }
 _CREATE: Final = _PATCH | {
     "handling_time": Field(int, needed=True, least=0, most=100),
-    "listing_price": Field(int, needed=True, least=1),
+    "listing_price": Field(int, needed=True, least=1, most=100_000_000),
     "id_offer": Field(str, needed=True, least=1),
     "ean": Field(str, least=13, most=15),
     "id_product": Field(int),
@@ -391,7 +392,9 @@ def _return_units(route: _Route, world: World) -> None:
     @route("GET", "/return-units/<int:piece_id>")
     def return_unit(seller: Seller, piece_id: int) -> Any:
         Query(lists={"embedded": ("return", "order_unit", "tickets")}).read(request)
-        return {"data": world.return_unit_json(piece_of(seller, piece_id))}
+        piece = piece_of(seller, piece_id)
+        back = world.return_json(world.returns[piece["id_return"]])
+        return {"data": world.return_unit_json(piece) | {"return": back}}
 
     @route("PATCH", "/return-units/<int:piece_id>/accept")
     def accept(seller: Seller, piece_id: int) -> Any:
@@ -497,7 +500,7 @@ def _products(route: _Route, world: World) -> None:
         if not ean.isdigit() or not 13 <= len(ean) <= 15:
             raise invalid("ean", "13, 14 or 15 digits")
         if ean not in world.products:
-            raise not_found("Product")
+            return {"message": "Product not found"}, 404
         return {"data": world.products[ean] | {"storefront": asked["storefront"]}}
 
     @route("GET", "/product-data/status/<ean>")

@@ -296,6 +296,7 @@ class World:
             "shipments": [],
             "refunded": 0,
         }
+        unit["revenue_gross"] = unit["price"] * 87 // 100  # The rest is Kaufland's commission.
         self.order_units[unit["id_order_unit"]] = unit
         order["units"].append(unit["id_order_unit"])
         if wait <= 0:
@@ -319,8 +320,8 @@ class World:
             "ts_created_iso": stamp(unit["created_at"]),
             "ts_updated_iso": stamp(unit["updated_at"]),
             "is_marketplace_deemed_supplier": order["deemed_supplier"],
-            "revenue_gross": unit["price"] * 87 // 100,
-            "revenue_net": unit["price"] * 73 // 100,
+            "revenue_gross": unit["revenue_gross"],
+            "revenue_net": unit["revenue_gross"] * 100 // 119,
             "note": None,
             "unit_condition": "new",
             "currency": CURRENCY.get(unit["storefront"], "EUR"),

@@ -452,7 +452,7 @@ def test_a_refused_field_is_named_with_what_kaufland_says_of_it() -> None:
     error = t.refusal(400, payload("problem.json"), "send")
     assert error.code == "partner.field_refused"
     assert error.params["field"] == "carrier_code, tracking_numbers"
-    assert error.params["said"] == "not valid"
+    assert error.params["message"] == "not valid"
 
 
 @pytest.mark.parametrize(
