@@ -51,6 +51,7 @@ class Entry:
     fixed: dict[str, Any] | None = None  # data that is not a snapshot of something in the shop
     extra: dict[str, Any] = field(default_factory=dict)  # what only this event knows, beside the snapshot
     reported: bool = False  # counted in a manifest
+    last_body: bytes | None = None
 
 
 @dataclass
@@ -135,11 +136,9 @@ class Outbox:
 
     @staticmethod
     def _replaced_by(newer: Entry, older: Entry) -> bool:
-        return (older.type, older.subject, older.state) == (
-            newer.type,
-            newer.subject,
-            "waiting",
-        ) and newer.fixed is None
+        """Only what was never tried: a tried one may have arrived, and the manifest must count it (D7)."""
+        same = (older.type, older.subject, older.state) == (newer.type, newer.subject, "waiting")
+        return same and older.attempts == 0 and newer.fixed is None
 
     def forget_waiting(self, subject: str) -> None:
         """Drops what still waits about something that is gone for good."""
@@ -244,10 +243,10 @@ class Outbox:
             return going
 
     def _body(self, entry: Entry) -> bytes | None:
-        """The message as it is now; None when the thing is gone and its deletion is reported on its own."""
+        """The message as it is now. Of a thing that is gone: what was tried before, or None (its deletion is reported)."""
         data = entry.fixed if entry.fixed is not None else self._snapshot(entry.type, entry.subject)
         if data is None:
-            return None
+            return entry.last_body
         data = {**data, **entry.extra}
         if entry.transitions and "shopbridge" in data:
             data = {**data, "shopbridge": {**data["shopbridge"], "transitions": entry.transitions}}
@@ -258,7 +257,8 @@ class Outbox:
             "subject": entry.subject,
             "data": data,
         }
-        return json.dumps(event, separators=(",", ":")).encode()
+        entry.last_body = json.dumps(event, separators=(",", ":")).encode()
+        return entry.last_body
 
     def _tried(self, message_id: str, body: bytes) -> int | None:
         """The status of one delivery; None for no answer."""
