@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,7 @@ def create_app(settings: dict[str, Any] | None = None, *, web: bool = True) -> F
     extensions.safe.bind(Vault(master_keys(settings)))
     extensions.db.init_app(app)
     extensions.migrate.init_app(app, extensions.db, directory=str(Path(__file__).parent / "migrations"))
-    from app import models
-
-    assert (
-        models.Account.__table__.metadata is extensions.db.metadata
-    )  # the tables are known before the first query
-
+    import_module("app.models")  # the tables must be known before the first query
     if web:
         from app import web as routes
 

@@ -56,9 +56,9 @@ def sweep(now: datetime, *, purge: bool = False) -> bool:
             return False
         try:
             for part in PARTS:
-                part(db.session, now)
+                part(db.session(), now)
             if purge:
-                forget(db.session, now)
+                forget(db.session(), now)
         finally:
             guard.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
             guard.rollback()

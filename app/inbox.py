@@ -22,8 +22,9 @@ from app import plan
 from app.errors import ShopbridgeError
 from app.extensions import safe
 from app.models import Event
+from app.models.columns import table_of
 
-EVENTS = Event.__table__
+EVENTS = table_of(Event)
 
 _ACCEPT = (
     pg_insert(EVENTS)
@@ -48,7 +49,7 @@ def accept(
     account_id: int,
     connection_id: int,
     delivery_id: str,
-    type: str,
+    kind: str,
     subject: str,
     sequence: int,
     happened_at: datetime,
@@ -63,7 +64,7 @@ def accept(
             "account_id": account_id,
             "connection_id": connection_id,
             "delivery_id": delivery_id,
-            "type": type,
+            "type": kind,
             "subject": subject,
             "sequence": sequence,
             "happened_at": happened_at,

@@ -18,8 +18,9 @@ from app import plan
 from app.errors import ShopbridgeError
 from app.inbox import LeaseLost
 from app.models import Command
+from app.models.columns import table_of
 
-COMMANDS = Command.__table__
+COMMANDS = table_of(Command)
 
 
 def write(
@@ -99,7 +100,7 @@ def claim(
     found = {"token": token, "lease": lease, "connection": connection_id, "limit": limit, "kind": kind}
     rows = session.execute(_DUE, found).all()
     session.commit()
-    return [Claimed(*row, token=token) for row in sorted(rows)]
+    return [Claimed(*row[:7], token=token) for row in sorted(rows)]
 
 
 def finish(session: Session, command: Claimed, result: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ def held(session: Session, product_ids: Iterable[int]) -> dict[int, int]:
         )
         .group_by(Reservation.product_id)
     )
-    return {product_id: units for product_id, units in rows}
+    return dict(rows.all())
 
 
 def contained_from(session: Session, order_id: int, sequence: int | None) -> None:

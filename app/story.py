@@ -14,6 +14,9 @@ from sqlalchemy.orm import Session
 
 from app import plan
 from app.models import Case, Order, Timeline
+from app.models.columns import table_of
+
+CASES = table_of(Case)
 
 
 def tell(
@@ -52,7 +55,7 @@ def open_case(
 ) -> None:
     """Make a problem visible; a second call for the same problem changes nothing."""
     session.execute(
-        insert(Case.__table__)
+        insert(CASES)
         .values(
             account_id=account_id,
             subject=subject,
@@ -63,7 +66,7 @@ def open_case(
             state="open",
         )
         .on_conflict_do_nothing(
-            index_elements=["account_id", "code", "subject"], index_where=Case.__table__.c.state == "open"
+            index_elements=["account_id", "code", "subject"], index_where=CASES.c.state == "open"
         )
     )
 

@@ -153,7 +153,7 @@ def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> O
     for order in family:
         if order.shop_order_id is None and not _creation_written(session, order):
             return order
-    child = Order(
+    child: Order = Order(
         account_id=root.account_id,
         connection_id=root.connection_id,
         external_id=f"{root.external_id}/{len(family) + 1}",
@@ -344,9 +344,9 @@ def _draft(session: Session, order: Order, pieces: list[OrderPiece], shop: Conne
             select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.id)
         )
     }
+    buyer = order.buyer or {}
     quantity = {line_id: sum(1 for piece in pieces if piece.line_id == line_id) for line_id in lines}
     shipping = sum(piece.shipping_price for piece in pieces)
-    assert order.buyer is not None
     shop_currency = shop.settings.get("currency")
     if shop_currency and shop_currency != order.currency:
         order_case(
@@ -360,8 +360,8 @@ def _draft(session: Session, order: Order, pieces: list[OrderPiece], shop: Conne
         currency=order.currency,
         placed_at=order.placed_at,
         ship_by=order.ship_by,
-        billing=m.Address(**order.buyer["billing"]),
-        shipping=m.Address(**order.buyer["shipping"]),
+        billing=m.Address(**buyer["billing"]),
+        shipping=m.Address(**buyer["shipping"]),
         lines=tuple(
             _line_draft(session, line, quantity[line.id]) for line in lines.values() if quantity[line.id]
         ),

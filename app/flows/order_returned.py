@@ -9,6 +9,7 @@ becomes a case for a person.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -345,7 +346,7 @@ def _refund_in_shop(session: Session, order: Order, piece: OrderPiece, row: Retu
 
 
 def _command(
-    session: Session, order: Order, connection_id: int, kind: str, key: str, payload: dict[str, object]
+    session: Session, order: Order, connection_id: int, kind: str, key: str, payload: dict[str, Any]
 ) -> None:
     outbox.write(
         session,

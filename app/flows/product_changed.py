@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 
 from app import messages as m
 from app.models import Connection, Offer, Product
+from app.models.columns import table_of
 from app.rules import gtin
 
-PRODUCTS = Product.__table__
+PRODUCTS = table_of(Product)
 FIELDS = (
     "parent_external_id",
     "kind",

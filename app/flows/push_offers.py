@@ -159,7 +159,7 @@ def _offer_rules(
         added_handling_days=int(mine.get("added_handling_days", 0)),
         handling_cap=mine.get("handling_cap"),
         buffer=int(mine.get("stock_buffer", theirs.get("stock_buffer", 0))),
-        unmanaged_stock=int(theirs.get("unmanaged_stock", 0)),
+        unmanaged_stock=int(theirs.get("unmanaged_stock") or 0),
         currency=(list(provider.currencies) or [theirs.get("currency") or "EUR"])[0],
         shipping_group=offer.overrides.get("shipping_group") or mine.get("shipping_group"),
     )

@@ -47,13 +47,13 @@ def compare(session: Session, marketplace: Connection, shown: Iterable[m.OfferSh
     for offer, product in rows:
         if offer.stale or offer.sent is None or offer.sent_revision < offer.revision:
             continue  # a newer wish is on its way; what is shown now says nothing
-        drifted += _hold_against(session, marketplace, offer, by_sku[product.sku])
+        drifted += _hold_against(session, marketplace, offer, by_sku[product.sku or ""])
     return drifted
 
 
 def _hold_against(session: Session, marketplace: Connection, offer: Offer, shown: m.OfferShown) -> int:
-    assert offer.sent is not None
-    changed = [name for name in FIELDS if _differs(offer.sent.get(name), getattr(shown, name))]
+    sent = offer.sent or {}
+    changed = [name for name in FIELDS if _differs(sent.get(name), getattr(shown, name))]
     if shown.external_ref:
         offer.external_ref = shown.external_ref
     offer.confirmed = {
@@ -77,7 +77,7 @@ def _hold_against(session: Session, marketplace: Connection, offer: Offer, shown
         if keep_theirs:
             offer.state, offer.reason_code = m.OfferState.CHANGED_ELSEWHERE, "offer.changed_elsewhere"
             offer.reason_params = {"fields": ", ".join(changed)}
-    wrong_stock = shown.stock is not None and shown.stock != offer.sent.get("stock")
+    wrong_stock = shown.stock is not None and shown.stock != sent.get("stock")
     if wrong_stock or (changed and not keep_theirs):
         offer.revision += 1
         return 1

@@ -54,7 +54,7 @@ class Outbox:
     """Commands, then offers, of one connection, for at most SECONDS."""
 
     def __init__(self, connection_id: int) -> None:
-        self.session = db.session
+        self.session = db.session()
         self.connection_id = connection_id
         self.lease = current_app.config["SHOPBRIDGE_OUT_LEASE_SECONDS"]
         self.scale = current_app.config["SHOPBRIDGE_RETRY_SCALE"]

@@ -38,7 +38,7 @@ class Inbox:
     """Events of one connection. Product and stock events of a batch are taken together, the rest one by one."""
 
     def __init__(self, connection_id: int) -> None:
-        self.session = db.session
+        self.session = db.session()
         self.connection_id = connection_id
         self.rang: set[int] = set()
 

@@ -13,6 +13,7 @@ from app import outbound, plan
 from app.errors import ShopbridgeError, Unauthorised, Unavailable
 from app.extensions import db
 from app.models import Attempt, Connection
+from app.models.columns import table_of
 from app.registry import provider
 from app.story import open_case
 
@@ -73,7 +74,7 @@ class Partner:
             "error": note.error,
         }
         with db.engine.begin() as connection:
-            connection.execute(insert(Attempt.__table__).values(values))
+            connection.execute(insert(table_of(Attempt)).values(values))
 
 
 def rests(connection: Connection) -> bool:

@@ -37,7 +37,7 @@ class Polls:
     """Everything that is due to be asked of one marketplace (D3)."""
 
     def __init__(self, connection_id: int) -> None:
-        self.session = db.session
+        self.session = db.session()
         self.connection_id = connection_id
 
     def ask(self) -> None:

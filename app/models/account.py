@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Model
-from app.models.columns import Big, Json, Key, Time, Words
+from app.models.columns import UTC_TIME, Big, Json, Key, Time, Words
 
 
 class Account(Model):
@@ -59,6 +59,4 @@ class Idempotency(Model):
     request_digest: Mapped[Words]
     status: Mapped[int | None]
     answer: Mapped[Json | None]
-    created_at: Mapped[datetime] = mapped_column(
-        server_default=func.now(), type_=Time.__metadata__[0].column.type
-    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), type_=UTC_TIME)

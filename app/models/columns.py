@@ -4,13 +4,13 @@ import json
 from datetime import datetime
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, Text
+from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from app.extensions import safe
+from app.extensions import Model, safe
 
 
 class Sealed(TypeDecorator[bytes]):
@@ -39,8 +39,17 @@ class SealedJSON(TypeDecorator[Any]):
         return None if value is None else json.loads(safe.vault.open(bytes(value)))
 
 
+def table_of(model: type[Model]) -> Table:
+    """The table of a model, for statements that go past the ORM. The declared type only says FromClause."""
+    table = model.__table__
+    if not isinstance(table, Table):
+        raise TypeError(f"{model!r} has no table of its own")
+    return table
+
+
+UTC_TIME = DateTime(timezone=True)
 Key = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
 Big = Annotated[int, mapped_column(BigInteger)]
-Time = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+Time = Annotated[datetime, mapped_column(UTC_TIME)]
 Json = Annotated[dict[str, Any], mapped_column(JSONB)]
 Words = Annotated[str, mapped_column(Text)]

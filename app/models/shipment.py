@@ -1,6 +1,7 @@
 """What left the house and what comes back: shipments, returns and refunds, each on sets of pieces."""
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Model
@@ -20,7 +21,7 @@ class Shipment(Model):
     carrier_name: Mapped[Words | None]
     carrier_source: Mapped[Words]
     further: Mapped[bool] = mapped_column(default=False)
-    piece_ids: Mapped[list[int]] = mapped_column(type_=Json.__metadata__[0].column.type, default=list)
+    piece_ids: Mapped[list[int]] = mapped_column(JSONB, default=list)
     created_at: Mapped[Time] = mapped_column(server_default=func.now())
     confirmed_at: Mapped[Time | None]
 

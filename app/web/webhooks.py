@@ -116,7 +116,7 @@ def _store(key: str, sender: Sender, event: envelope.Envelope, raw: bytes) -> Re
                 account_id=sender.account_id,
                 connection_id=sender.id,
                 delivery_id=delivery_id,
-                type=event.type,
+                kind=event.type,
                 subject=event.subject,
                 sequence=event.sequence,
                 happened_at=event.timestamp,
