@@ -171,6 +171,11 @@ def test_a_product_without_a_title_is_called_by_its_sku():
     assert offer({"title": " "}).title == "TEE-001"
 
 
+def test_one_cent_is_a_price():
+    assert offer({"price": 1}, {"price_rule": PriceRule()}).price == 1
+    assert offer(rules={"price_rule": PriceRule("minus", "7.89")}).price == 1
+
+
 def test_the_gtin_is_sent_clean():
     assert offer({"gtin": "4006381-333931"}).gtin == "4006381333931"
 

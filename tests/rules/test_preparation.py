@@ -25,7 +25,10 @@ def test_the_products_own_days_or_the_default_plus_the_added_ones_up_to_the_cap(
     assert handling_days(shop_days, default, added, cap) == expected
 
 
-@pytest.mark.parametrize(("shop_days", "cap", "capped"), [(6, 5, True), (5, 5, False), (6, None, False)])
+@pytest.mark.parametrize(
+    ("shop_days", "cap", "capped"),
+    [(6, 5, True), (5, 5, False), (6, None, False), (1, 0, True), (0, -1, False)],
+)
 def test_the_merchant_is_told_when_the_cap_shortens(shop_days, cap, capped):
     assert is_capped(shop_days, 1, 0, cap) is capped
 

@@ -45,6 +45,10 @@ def test_exact_tells_how_far_below_zero_a_rule_goes():
         ({"kind": "plus_percent", "value": " 7.5 % "}, PriceRule("plus_percent", "7.5")),
         ({"kind": "fixed", "value": 9}, PriceRule("fixed", "9")),
         ({"kind": "plus", "value": "1e2"}, PriceRule("plus", "100")),
+        ({"kind": "plus", "value": "0"}, PriceRule("plus", "0")),
+        ({"kind": "plus", "value": "10000000"}, PriceRule("plus", "10000000")),
+        ({"kind": "fixed", "value": "10000000"}, PriceRule("fixed", "10000000")),
+        ({"kind": "fixed", "value": "0.01"}, PriceRule("fixed", "0.01")),
         ({"kind": "minus_percent", "value": "0"}, PriceRule("minus_percent", "0")),
     ],
 )
@@ -62,6 +66,8 @@ def test_settings_become_a_rule(settings, rule):
         ({"kind": "plus", "value": "NaN"}, "price_rule.value"),
         ({"kind": "plus", "value": "Infinity"}, "price_rule.value"),
         ({"kind": "plus", "value": "99999999999"}, "price_rule.value"),
+        ({"kind": "plus", "value": "10000000.01"}, "price_rule.value"),
+        ({"kind": "fixed", "value": "10000000.01"}, "price_rule.value"),
         ({"kind": "fixed", "value": "0"}, "price_rule.value"),
         ({"kind": "minus_percent", "value": "100"}, "price_rule.value"),
     ],
@@ -81,3 +87,12 @@ def test_a_price_is_a_whole_number_of_at_least_one(kind, value, shop):
     assert found >= 1
     assert kind not in {"plus", "plus_percent", "same"} or found >= shop
     assert kind not in {"minus", "minus_percent"} or found <= shop
+
+
+def test_a_value_that_was_not_given_is_told_as_empty_and_a_long_one_is_cut():
+    with pytest.raises(Invalid) as missing:
+        from_settings({"kind": "plus"})
+    assert missing.value.params["value"] == ""
+    with pytest.raises(Invalid) as long:
+        from_settings({"kind": "plus", "value": "x" * 99})
+    assert long.value.params["value"] == "x" * 60

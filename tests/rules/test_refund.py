@@ -89,6 +89,35 @@ def test_whole_pieces_mean_what_has_not_left_and_parts_what_has():
     assert allocate(refund(100, ("311", 1, 100)), [pieces]).refunds == (Share(1, 100, False, "refund"),)
 
 
+def test_what_the_marketplace_settled_is_meant_before_what_has_not_left():
+    found = allocate(refund(790, ("311", 1, 790)), [line(piece(1, TO_SHIP), piece(2, RETURNED))])
+    assert (found.settled, found.cancel) == (790, ())
+
+
+def test_the_last_cent_of_a_piece_can_be_refunded():
+    for lines in ((("311", 1, 1),), ()):
+        assert allocate(refund(1, *lines), [line(piece(1, refunded=789))]).refunds == (
+            Share(1, 1, True, "refund"),
+        )
+
+
+def test_exactly_what_has_left_without_lines_leaves_no_rest():
+    found = allocate(refund(790), [line(piece(1, SHIPPED), piece(2, TO_SHIP))])
+    assert (found.refunds, found.unassigned) == ((Share(1, 790, True, "refund"),), 0)
+
+
+def test_the_rest_of_the_goods_cancels_a_piece():
+    assert allocate(
+        refund(490, ("311", 1, 490)), [line(piece(1, TO_SHIP, price=1285, refunded=300, goods=790))]
+    ).cancel == (1,)
+
+
+def test_goods_given_by_one_line_of_the_refund_are_not_given_again_by_the_next():
+    pieces = line(piece(1, price=1285, goods=790), piece(2, price=400, goods=400))
+    found = allocate(refund(1295, ("311", 0, 595), ("311", 0, 700)), [pieces])
+    assert [(share.piece_id, share.amount) for share in found.refunds] == [(1, 895), (2, 400)]
+
+
 def test_a_quantity_takes_that_many_pieces():
     found = allocate(refund(1580, ("311", 2, 1580)), [line(piece(1), piece(2), piece(3))])
     assert [share.piece_id for share in found.refunds] == [1, 2]

@@ -67,7 +67,8 @@ def test_an_order_is_contained_from_its_own_sequence_on(order, product, containe
 
 
 @pytest.mark.parametrize(
-    ("on_hand", "reserved", "missing"), [(5, 5, 0), (5, 7, 2), (-1, 2, 2), (None, 9, 0), (3, -1, 0)]
+    ("on_hand", "reserved", "missing"),
+    [(5, 5, 0), (5, 7, 2), (-1, 2, 2), (None, 9, 0), (3, -1, 0), (0, -1, 0), (0, 1, 1)],
 )
 def test_what_was_sold_and_is_not_there_is_counted(on_hand, reserved, missing):
     assert oversold_by(on_hand, reserved) == missing

@@ -116,6 +116,11 @@ def test_every_row_names_its_source_and_compiles(key):
         ("6A12345678901", "FR", "colissimo", "high"),
         ("3SABCD123456789", "NL", "postnl", "high"),
         ("RB123456785GB", "DE", "royal_mail", "high"),
+        ("RR473124829GB", "DE", "royal_mail", "high"),
+        ("RR000000005GB", "DE", "royal_mail", "high"),  # remainder 0 is written 5
+        ("RR700000000GB", "DE", "royal_mail", "high"),  # remainder 1 is written 0
+        ("563102430313", "DE", "dhl", "medium"),  # Identcode
+        ("700000000000", "US", "fedex", "medium"),  # remainder 10 is written 0
         ("1000123456789012345678", "AT", "post_at", "high"),
         ("98.00.123456.12345678", "CH", "post_ch", "high"),
         ("Z1234567890", "CZ", "packeta", "high"),
