@@ -1,0 +1,91 @@
+"""The command line: `shopbridge up | connect | orders | replay | doctor | ...`. Commands are in app/commands, one file for each kind.
+
+What may go wrong is told in one plain sentence on stderr, with exit code 1; a traceback is a defect of ours.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import Any
+
+import click
+
+from app.commands.problems import in_plain_words
+
+# Where each command is; imported when it is asked for, so that `shopbridge --help` answers at once.
+PLACES = {
+    "up": ("running", "Run the whole bridge on this machine."),
+    "web": ("running", "Run the web server."),
+    "worker": ("running", "Run one worker of a lane: in, out or poll."),
+    "clock": ("running", "Run the clock, which starts what is due."),
+    "migrate": ("running", "Bring the tables up to date."),
+    "sandbox": ("playground", "Simulated partners to try things with."),
+    "connect": ("connecting", "Plug in a marketplace, a supplier system or the sandbox."),
+    "pair": ("connecting", "Make a pairing code for a shop plugin."),
+    "check": ("connecting", "Check one connection, and set it active again when it works."),
+    "rotate": ("connecting", "Change the signing secrets of a shop."),
+    "token": ("connecting", "Make a token for the JSON API."),
+    "connections": ("looking", "List shops and marketplaces."),
+    "events": ("looking", "List messages of shops."),
+    "event": ("looking", "Show one message of a shop."),
+    "orders": ("looking", "List orders of all marketplaces."),
+    "order": ("looking", "Show one order: its story, and why it is not shipped yet."),
+    "offers": ("looking", "List what marketplaces show."),
+    "cases": ("looking", "List problems somebody must look at."),
+    "dead": ("looking", "List what is stuck, in both directions."),
+    "replay": ("acting", "Work stuck events or commands off again."),
+    "holiday": ("acting", "Put every offer to stock 0 and back, with proof."),
+    "sync": ("acting", "Send offers to a marketplace, or leave them as they are."),
+    "doctor": ("checking", "Say what is wrong, and what to do."),
+    "conformance": ("checking", "Test a supplier system against the protocol."),
+    "demo": ("checking", "Show the main job with simulated partners."),
+}
+
+
+class Commands(click.Group):
+    """Finds commands late, and tells errors in plain words."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table, which is the order in which one needs them."""
+        return list(PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now; None when there is none of this name."""
+        if cmd_name not in PLACES:
+            return None
+        module = importlib.import_module(f"app.commands.{PLACES[cmd_name][0]}")
+        found: click.Command = getattr(module, cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in PLACES.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; whatever a person can do something about becomes one sentence."""
+        with in_plain_words():
+            return super().invoke(ctx)
+
+
+def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"shopbridge {importlib.metadata.version('shopbridge')}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+)
+def main() -> None:
+    """Shopbridge: plug a shop in once, sell everywhere.
+
+    Begin with `shopbridge up`, then in a second terminal `shopbridge connect sandbox --account "My shop"`. Commands that answer
+    something take --json for scripts. `shopbridge COMMAND --help` explains one command.
+    """
+
+
+if __name__ == "__main__":
+    main()

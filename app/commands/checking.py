@@ -1,0 +1,64 @@
+"""Checking: the doctor for the bridge, the conformance kit for supplier systems, and the demo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from app.commands import opening, showing
+from app.commands.problems import stop
+
+_MARKS = {"ok": ("ok", "green"), "warn": ("look", "yellow"), "wrong": ("WRONG", "red")}
+
+
+@click.command()
+@showing.json_option
+def doctor(as_json: bool) -> None:
+    """Say what is wrong with the bridge and what to do; exit code 1 when something is wrong."""
+    from app import doctor as the_doctor
+
+    try:
+        with opening.bridge():
+            found = the_doctor.examine()
+    except (opening.NotRunning, RuntimeError) as error:
+        found = [the_doctor.Finding("bridge", "wrong", str(error), "Start it with `shopbridge up`, or set DATABASE_URL and REDIS_URL.")]
+    wrong = sum(each.level == "wrong" for each in found)
+    if as_json:
+        showing.as_json_text({"healthy": not wrong, "findings": [vars(each) for each in found]})
+    else:
+        _print(found)
+        look = sum(each.level == "warn" for each in found)
+        click.echo(f"\n{'Everything is in its place.' if not wrong else f'{wrong} wrong.'}{f' {look} to look at.' if look else ''}")
+    if wrong:
+        raise click.exceptions.Exit(1)
+
+
+def _print(found: list[Any]) -> None:
+    for each in found:
+        mark, colour = _MARKS[each.level]
+        click.echo(f"{click.style(f'{mark:<6}', fg=colour)}{each.about:<13} {each.says}")
+        if each.to_do:
+            click.echo(f"{'':<19} -> {each.to_do}")
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.option("--connection", metavar="KEY", help="The connection of the system that is tested.")
+@click.option("--kit", is_flag=True, help="Print a kit that runs beside the supplier's system.")
+@showing.json_option
+def conformance(connection: str | None, kit: bool, as_json: bool) -> None:
+    """Test a supplier system against the protocol, or print the kit with which its developers do it."""
+    stop("The conformance kit is not part of this installation.")
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def demo(arguments: tuple[str, ...]) -> None:
+    """Show the main job with simulated partners: an offer goes out, an order comes in, a parcel is reported, nothing is lost."""
+    try:
+        from app import demo as the_demo
+    except ImportError:
+        stop("The demo is not part of this installation.")
+    result = the_demo.run(*arguments) if arguments else the_demo.run()
+    if isinstance(result, int) and result:
+        raise click.exceptions.Exit(result)

@@ -1,0 +1,289 @@
+"""The sandbox: a simulated Kaufland and a simulated shop as processes, connected with one command, so that an order can travel at once.
+
+What may go wrong: the simulators keep nothing when they end. After a restart of `shopbridge up`, `connect sandbox` plugs the new ones into the
+old connections: numbers they give out go on from the clock, so that no order of today is taken for one of yesterday.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import click
+
+from app.commands import finding, opening, showing
+from app.commands.problems import stop
+
+GOODS = 20
+UNKNOWN_TO_KAUFLAND = 1  # so that one offer shows "needs product creation"
+EPOCH = 1_763_000_000  # numbers of the simulators count seconds since then
+WAIT_SECONDS = 30.0
+
+_TEAS = (
+    "Assam Hathikuli", "Darjeeling First Flush", "Ceylon Uva", "Earl Grey", "Sencha", "Genmaicha", "Jasmin", "Oolong Formosa", "Rooibos",
+    "Kamille", "Pfefferminze", "Fenchel", "Früchtetee Waldbeere", "Hagebutte", "Ostfriesenmischung", "Lapsang Souchong", "Yunnan", "Matcha",
+    "Weißer Tee Pai Mu Tan", "Chai Masala",
+)  # fmt: skip
+
+
+def goods() -> list[dict[str, Any]]:
+    """20 products of the simulated shop. Their GTINs begin with 20: numbers for use inside one house, nobody else's."""
+    return [
+        {
+            "name": f"{tea}, 100 g",
+            "sku": f"TEE-{number:03d}",
+            "gtin": _gtin(200_000_000_000 + number),
+            "price": f"{4 + number % 7}.90",
+            "stock": 20,
+        }
+        for number, tea in enumerate(_TEAS[:GOODS], start=1)
+    ]
+
+
+def _gtin(twelve: int) -> str:
+    digits = f"{twelve:012d}"
+    total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
+    return f"{digits}{-total % 10}"
+
+
+# --- the simulators as processes ---------------------------------------------------------------------------
+
+
+@click.group()
+def sandbox() -> None:
+    """Simulated partners to try things with. `shopbridge up` starts both; here they can be run on their own."""
+
+
+@sandbox.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8091, show_default=True)
+def kaufland(port: int) -> None:
+    """Run the simulated Kaufland on 127.0.0.1. /_control is the buyer and the customer service."""
+    from app.sandbox.kaufland import World, create_app
+
+    world = World.demo()
+    # The real one holds orders back for 15 minutes; nobody wants to wait that long in a sandbox.
+    world.conduct.withhold_seconds = 2
+    for each in goods()[UNKNOWN_TO_KAUFLAND:]:
+        world.add_product(each["gtin"], each["name"])
+    world._numbers = itertools.count(_now_number())  # noqa: SLF001
+    _serve(create_app(world), port)
+
+
+@sandbox.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8092, show_default=True)
+@click.option("--name", default="Anna's Teeladen", show_default=True)
+def shop(port: int, name: str) -> None:
+    """Run the simulated shop on 127.0.0.1, with 20 products. /_control is the merchant and the customer."""
+    from app.sandbox.shop import create_app
+
+    number = _now_number()
+    made = create_app(name=name, seed=number)
+    state = made.extensions["shop"]
+    state.outbox._sequence = number  # noqa: SLF001 - a shop's database would have kept it
+    for each in goods():
+        state.add_product(each)
+    state._last_id = number  # noqa: SLF001 - orders of today are not those of yesterday; products keep their ids
+    _serve(made, port)
+
+
+def _now_number() -> int:
+    return int(time.time()) - EPOCH
+
+
+def _serve(made: Any, port: int) -> None:
+    """Until TERM. A simulator needs no gunicorn: its state is in memory, so it is one process."""
+    import logging
+    import signal
+
+    from werkzeug.serving import make_server
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = make_server("127.0.0.1", port, made, threaded=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+
+
+# --- using them ------------------------------------------------------------------------------------------------
+
+
+@sandbox.command()
+@click.option("--sku", help="What is bought; default: the first product on sale.")
+@click.option("--pieces", type=click.IntRange(1, 20), default=1, show_default=True)
+@showing.json_option
+def buy(sku: str | None, pieces: int, as_json: bool) -> None:
+    """Somebody buys something at the simulated Kaufland."""
+    url = simulators()["kaufland"]
+    on_sale = [unit for unit in call("GET", f"{url}/_control/books")["units"] if unit["buyable"] >= pieces]
+    found = next((unit for unit in on_sale if sku in {None, unit["id_offer"]}), None)
+    if found is None:
+        stop(f"{sku or 'Nothing'} is not on sale there. Run `shopbridge connect sandbox --account NAME` first, or look at `shopbridge offers`.")
+    order = call("POST", f"{url}/_control/orders", {"lines": [{"id_offer": found["id_offer"], "pieces": pieces}]})
+    answer = {"order": order["id_order"], "sku": found["id_offer"], "pieces": pieces}
+    if as_json:
+        showing.as_json_text(answer)
+    else:
+        click.echo(f"Somebody bought {pieces} x {found['id_offer']} (order {order['id_order']}). In a few seconds: shopbridge orders")
+
+
+@sandbox.command()
+@click.option("--order", "number", type=int, help="Number in the shop; default: the oldest that is not shipped.")
+@click.option("--tracking", default="00340434161094042557", show_default=True, help="Tracking number of the parcel.")
+@click.option("--carrier", default="dhl", show_default=True)
+@showing.json_option
+def ship(number: int | None, tracking: str, carrier: str, as_json: bool) -> None:
+    """The merchant packs an order of the simulated shop and gives the parcel away."""
+    url = simulators()["shop"]
+    left = [each["id"] for each in call("GET", f"{url}/_control/books")["orders"] if each["status"] == "processing"]
+    if number is None and not left:
+        stop("No order of the simulated shop waits to be shipped. `shopbridge sandbox buy` makes one; it takes some seconds.")
+    number = number or min(left)
+    call("POST", f"{url}/_control/orders/{number}/complete", {"tracking": {"number": tracking, "carrier": carrier}})
+    if as_json:
+        showing.as_json_text({"order": number, "tracking": tracking, "carrier": carrier})
+    else:
+        click.echo(f"Order {number} left with {carrier} {tracking}. In a few seconds: shopbridge orders")
+
+
+@click.command("sandbox", short_help="Plug in the simulated shop and the simulated Kaufland.")
+@finding.account_option
+@showing.json_option
+def connect_sandbox(account: str, as_json: bool) -> None:
+    """Plug in the simulated shop and the simulated Kaufland that `shopbridge up` started, and wait until offers are on sale.
+
+    May be repeated: nothing is doubled, and restarted simulators are plugged in again.
+    """
+    urls = simulators()
+    with opening.bridge() as app:
+        from app.commands.connecting import public_url
+        from app.extensions import db
+
+        owner = finding.account_or_new(db.session(), account, quiet=as_json)
+        marketplace = _kaufland_connection(owner, f"{urls['kaufland']}/v2")
+        code = _pairing_code(owner)
+        db.session.commit()
+        paired = call("POST", f"{urls['shop']}/_control/pair", {"bridge": public_url(app), "code": code})
+        on_sale = _wait_for_offers(marketplace.id)
+        answer = {
+            "account": owner.name,
+            "shop": paired["answer"]["connection_key"],
+            "marketplace": marketplace.key,
+            "products": GOODS,
+            "offers_on_sale": on_sale,
+            "buy": _curl(urls["kaufland"]),
+            **{f"{name}_url": url for name, url in urls.items()},
+        }
+    if as_json:
+        showing.as_json_text(answer)
+    else:
+        _tell(answer)
+
+
+def simulators() -> dict[str, str]:
+    """The addresses of the running simulators."""
+    bridge = opening.running()
+    if bridge is None:
+        stop(f"No bridge is running in {opening.data_folder()}. Start it in another terminal with `shopbridge up`.")
+    if not bridge.sandbox:
+        stop("The running bridge has no sandbox. Start it with `shopbridge up --sandbox`.")
+    return dict(bridge.sandbox)
+
+
+def _kaufland_connection(owner: Any, base_url: str) -> Any:
+    """The connection to the simulated Kaufland; an old one is told to look and send again."""
+    from sqlalchemy import func, select, update
+
+    from app import accounts
+    from app.extensions import db
+    from app.models import Connection, Offer, Schedule
+    from app.sandbox.kaufland.world import DEMO_CLIENT_KEY, DEMO_SECRET_KEY
+
+    session = db.session()
+    query = select(Connection).where(
+        Connection.account_id == owner.id, Connection.provider == "kaufland", Connection.base_url == base_url
+    )
+    found = session.scalar(query.order_by(Connection.id).limit(1))
+    if found is None:
+        keys = {"client_key": DEMO_CLIENT_KEY, "secret_key": DEMO_SECRET_KEY}
+        name = "Kaufland.de (sandbox)"
+        found = accounts.connect_marketplace(session, owner, "kaufland", keys, name=name, base_url=base_url, allow_loopback=True)
+    elif not call("GET", base_url.removesuffix("/v2") + "/_control/books")["units"]:
+        # It was started anew and knows none of the offers: they are made again.
+        forgotten = {"external_ref": None, "sent": None, "sent_revision": 0, "confirmed": None, "confirmed_revision": 0, "stale": True}
+        session.execute(update(Offer).where(Offer.connection_id == found.id).values(**forgotten, next_attempt_at=func.now()))
+    found.state, found.reason_code, found.paused_until = "active", None, None
+    # Simulators may be asked often; the real one is asked by its own plan.
+    for kind, seconds in (("orders", 2), ("changes", 3), ("returns", 5), ("drift", 60)):
+        where = (Schedule.connection_id == found.id, Schedule.kind == kind)
+        session.execute(update(Schedule).where(*where).values(every=seconds, due_at=func.now()))
+    return found
+
+
+def _pairing_code(owner: Any) -> str:
+    from app import accounts
+    from app.extensions import db
+
+    return accounts.make_pairing(db.session(), owner, "woocommerce")
+
+
+def _wait_for_offers(connection_id: int) -> int:
+    """Until all that can be on sale is, or the time is up; answers how many are."""
+    from threading import Event
+
+    from sqlalchemy import func, select
+
+    from app.extensions import db
+    from app.models import Offer
+
+    count = select(func.count()).where(Offer.connection_id == connection_id, Offer.state == "on_sale")
+    deadline, pause, on_sale = time.monotonic() + WAIT_SECONDS, Event(), 0
+    while on_sale < GOODS - UNKNOWN_TO_KAUFLAND and time.monotonic() < deadline:
+        pause.wait(0.2)
+        on_sale = int(db.session.scalar(count) or 0)
+        db.session.rollback()
+    return on_sale
+
+
+def call(method: str, url: str, body: Any = None) -> Any:
+    """Speak with a simulator's control, never with anybody else: its answer, or a Problem with its words."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - the simulators' addresses are ours.
+            return json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        stop(f"The simulator refused ({error.code}): {error.read().decode(errors='replace')[:300]}")
+    except (urllib.error.URLError, OSError) as error:
+        stop(f"The simulator at {url.split('/_control')[0]} does not answer ({getattr(error, 'reason', error)}).")
+
+
+def _curl(kaufland_url: str) -> str:
+    order = '{"lines": [{"id_offer": "TEE-002", "pieces": 1}]}'
+    return f"curl -X POST {kaufland_url}/_control/orders -H 'Content-Type: application/json' -d '{order}'"
+
+
+def _tell(told: dict[str, Any]) -> None:
+    click.echo(
+        f"""The simulated shop and the simulated Kaufland are connected to “{told["account"]}”:
+{told["offers_on_sale"]} of {told["products"]} products are on sale there. {_missing(told)}
+
+Let somebody buy something (either one):
+  shopbridge sandbox buy
+  {told["buy"]}
+
+Watch it arrive in the shop, ship it there, and read its story:
+  shopbridge orders
+  shopbridge sandbox ship
+  shopbridge order ID"""
+    )
+
+
+def _missing(told: dict[str, Any]) -> str:
+    missing = told["products"] - told["offers_on_sale"]
+    return "" if not missing else f"`shopbridge offers` says why {missing} {'is' if missing == 1 else 'are'} not."

@@ -1,0 +1,82 @@
+"""Errors as one plain sentence: what happened and what to do. A traceback never reaches a person.
+
+What may go wrong: an error that nobody foresaw. It is not hidden: it passes as it is, because it is a defect of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import click
+
+
+class Problem(click.ClickException):
+    """Ends the command with exit code 1 and one sentence on stderr."""
+
+    def show(self, file: object = None) -> None:
+        """Without a prefix: the sentence speaks for itself."""
+        click.echo(self.format_message(), err=True)
+
+
+def stop(sentence: str) -> NoReturn:
+    """End the command with this sentence."""
+    raise Problem(sentence)
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """Turn what a person can do something about into a Problem."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        raise Problem(sentence) from None
+
+
+def _sentence(error: Exception) -> str | None:
+    """The sentence for an error; None when it is not one that we know."""
+    from app.errors import ShopbridgeError
+
+    if isinstance(error, ShopbridgeError):
+        return told(error)
+    # Only what is loaded already can have been raised: no imports here just to compare.
+    for module, name, sentence in _KNOWN:
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(error, kind):
+            return sentence or str(error)
+    return None
+
+
+def told(error: object) -> str:
+    """One of our own errors: its sentence in English and what to do."""
+    from app.errors import ShopbridgeError
+    from app.rules import reasons
+
+    assert isinstance(error, ShopbridgeError)
+    parts = [reasons.sentence(error.code, error.params, "en"), reasons.next_step(error.code, error.params, "en")]
+    if error.code in {"settings.invalid", "field.invalid"} and error.params.get("expected"):
+        parts.insert(1, f"Expected: {error.params['expected']}.")
+    return " ".join(part for part in parts if part)
+
+
+_NO_DATABASE = (
+    "The database does not answer. Is the bridge running (`shopbridge up`), or is DATABASE_URL right? `shopbridge doctor` says more."
+)
+_NO_TABLES = "The tables are missing or old. Run `shopbridge migrate` and try again."
+
+# (module, class, sentence); an empty sentence takes the error's own words. More special ones first.
+_KNOWN = (
+    ("app.machine.servers", "ServerFailed", ""),
+    ("app.commands.opening", "NotRunning", ""),
+    ("environs", "EnvError", ""),
+    ("sqlalchemy.exc", "OperationalError", _NO_DATABASE),
+    ("sqlalchemy.exc", "ProgrammingError", _NO_TABLES),
+    ("redis", "RedisError", "Redis does not answer. Is the bridge running (`shopbridge up`), or is REDIS_URL right?"),
+)
