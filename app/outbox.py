@@ -100,7 +100,7 @@ def claim(
     found = {"token": token, "lease": lease, "connection": connection_id, "limit": limit, "kind": kind}
     rows = session.execute(_DUE, found).all()
     session.commit()
-    return [Claimed(*row[:7], token=token) for row in sorted(rows)]
+    return sorted((Claimed(**row._mapping, token=token) for row in rows), key=lambda command: command.id)
 
 
 def finish(session: Session, command: Claimed, result: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -64,6 +64,9 @@ class Provider:
     capabilities: Capabilities = Capabilities()
     pace: str | None = None  # documented rate limit, e.g. "111/second"
     polls: Sequence[Poll] = ()
+    currency_of: Callable[[Mapping[str, Any]], str] | None = (
+        None  # of one connection's settings; None: currencies[0]
+    )
     secret_settings: Sequence[str] = ()  # names of settings that are stored encrypted and shown never
     egress: Literal["public_https", "tenant_url"] = "public_https"
 

@@ -144,7 +144,7 @@ def _move(session: Session, piece: OrderPiece, seen: m.PieceSeen) -> None:
 
 def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> Order:
     """New pieces join the order until it is on its way into the shop; after that they are an order of their own, with a parent."""
-    family = [
+    family: list[Order] = [
         root,
         *session.scalars(
             select(Order).where(Order.parent_id == root.id).order_by(Order.id).with_for_update()
@@ -153,7 +153,7 @@ def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> O
     for order in family:
         if order.shop_order_id is None and not _creation_written(session, order):
             return order
-    child: Order = Order(
+    child = Order(
         account_id=root.account_id,
         connection_id=root.connection_id,
         external_id=f"{root.external_id}/{len(family) + 1}",

@@ -219,7 +219,7 @@ def _wait_for_tracking(session: Session, shop: Connection, order: Order) -> None
         return
     now = datetime.now(UTC)
     order.completed_at = order.completed_at or now
-    order.wait_until = waiting.wait_until(now, int(shop.settings.get("wait_for_tracking_hours", 3)))
+    order.wait_until = waiting.wait_until(now, int(shop.settings.get("tracking_wait_hours", 3)))
     tell(session, order, "ship.waiting_for_tracking", until=order.wait_until)
 
 

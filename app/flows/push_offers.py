@@ -158,11 +158,16 @@ def _offer_rules(
         default_handling_days=int(mine.get("handling_days", 1)),
         added_handling_days=int(mine.get("added_handling_days", 0)),
         handling_cap=mine.get("handling_cap"),
-        buffer=int(mine.get("stock_buffer", theirs.get("stock_buffer", 0))),
-        unmanaged_stock=int(theirs.get("unmanaged_stock") or 0),
-        currency=(list(provider.currencies) or [theirs.get("currency") or "EUR"])[0],
+        buffer=int(_first(mine.get("stock_buffer"), theirs.get("stock_buffer"), 0)),
+        unmanaged_stock=int(theirs.get("default_stock") or 0),
+        currency=provider.currency_of(mine) if provider.currency_of else provider.currencies[0],
         shipping_group=offer.overrides.get("shipping_group") or mine.get("shipping_group"),
     )
+
+
+def _first(*values: Any) -> Any:
+    """The first that is set; 0 is a setting."""
+    return next(value for value in values if value is not None)
 
 
 def _write_down(

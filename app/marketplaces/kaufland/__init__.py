@@ -27,6 +27,7 @@ PROVIDER = Provider(
         creates_products=False,
     ),
     pace="111/second",
+    currency_of=lambda settings: CURRENCY[settings["storefronts"][0]],
     polls=(
         Poll("orders", every=300, floor=60),
         Poll("changes", every=300, floor=60),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from app.marketplaces.kaufland.translate import CURRENCY, LOCALE, MOST_HANDLING_DAYS
+from app.marketplaces.options import MarketplaceOptions
 
 CLIENT_KEY_LENGTH: Final = 32
 SECRET_KEY_LENGTH: Final = 64
@@ -32,11 +33,8 @@ class KeyLength:
             )
 
 
-class KauflandSettings(Schema):
+class KauflandSettings(MarketplaceOptions):
     """Settings of one Kaufland account. One key pair serves all storefronts, so one account is one connection."""
-
-    class Meta:
-        unknown = EXCLUDE
 
     client_key = fields.String(
         required=True,

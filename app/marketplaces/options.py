@@ -1,0 +1,87 @@
+"""What a merchant may set for every marketplace: which products, at which price, with which reserve. Flows read these by name.
+
+What may go wrong: a rule that makes no sense for a product (a price below a cent) blocks that product with a reason, not the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates
+
+from app.errors import Invalid
+from app.rules import pricing
+
+
+def _said(german: str, english: str) -> dict[str, str]:
+    return {"de": german, "en": english}
+
+
+class MarketplaceOptions(Schema):
+    """Base of a marketplace's settings schema; all optional."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    export = fields.Boolean(
+        load_default=True,
+        metadata={
+            "label": _said("Neue Produkte anbieten", "Offer new products"),
+            "help": _said(
+                "Jedes verkäufliche Produkt des Shops wird hier angeboten; aus: Sie schalten jedes Angebot selbst ein.",
+                "Every sellable product of the shop is offered here; off: you switch on each offer yourself.",
+            ),
+        },
+    )
+    price_rule = fields.Dict(
+        load_default=lambda: {"kind": "same", "value": "0"},
+        metadata={
+            "label": _said("Preis", "Price"),
+            "help": _said(
+                "Wie im Shop, fest, plus oder minus Betrag, plus oder minus Prozent.",
+                "Same as in the shop, fixed, plus or minus an amount, plus or minus percent.",
+            ),
+        },
+    )
+    stock_buffer = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(min=0, max=10_000),
+        metadata={
+            "label": _said("Reserve im Bestand", "Stock kept back"),
+            "help": _said(
+                "So viele Stücke werden hier nicht angeboten. Leer: wie im Shop eingestellt.",
+                "So many pieces are not offered here. Empty: as set for the shop.",
+            ),
+        },
+    )
+    added_handling_days = fields.Integer(
+        load_default=0,
+        validate=validate.Range(min=0, max=100),
+        metadata={
+            "label": _said("Zusätzliche Vorbereitungstage", "Added preparation days"),
+            "help": _said(
+                "Kommt zur Vorbereitungszeit des Shops dazu.", "Added to the shop's preparation time."
+            ),
+        },
+    )
+    changed_elsewhere = fields.String(
+        load_default="shop",
+        validate=validate.OneOf(("shop", "marketplace")),
+        metadata={
+            "label": _said(
+                "Bei Änderungen auf dem Marktplatz", "When something was changed at the marketplace"
+            ),
+            "help": _said(
+                "Wer gewinnt, wenn Preis oder Vorbereitungszeit dort von Hand geändert wurden: der Shop oder der Marktplatz.",
+                "Who wins when price or preparation time were changed there by hand: the shop or the marketplace.",
+            ),
+        },
+    )
+
+    @validates("price_rule")
+    def price_rule_makes_sense(self, value: Any, **_: Any) -> None:
+        try:
+            pricing.from_settings(value)
+        except Invalid as error:
+            raise ValidationError(str(error.params.get("expected", error.code))) from None
