@@ -150,7 +150,7 @@ class Breaker:
     """Lets a partner that is down rest: after `fail_max` failures in a row nothing is sent for `rest` seconds.
 
     Only calls without a clear answer count as failures. The state is shared by all workers through Redis; when Redis is ill
-    everything passes. After the rest single calls are let through, and the first success closes the matter.
+    everything passes. After the rest calls are let through again: a failure begins the next rest, a success closes the matter.
     """
 
     def __init__(
@@ -158,9 +158,7 @@ class Breaker:
     ) -> None:
         self._storage = storage
         self._rest = rest
-        self._circuit = pybreaker.CircuitBreaker(
-            fail_max=fail_max, reset_timeout=rest, state_storage=storage, throw_new_error_on_trip=False
-        )
+        self._circuit = pybreaker.CircuitBreaker(fail_max=fail_max, reset_timeout=rest, state_storage=storage)
 
     @classmethod
     def on_redis(cls, url: str, connection: int, *, fail_max: int = 5, rest: float = 60.0) -> Self:
@@ -183,12 +181,10 @@ class Breaker:
         """Raise Unavailable("partner.resting", retry_after=) while the partner rests."""
         try:
             left = self._left()
-            if left is not None and left <= 0:
-                self._circuit.half_open()
         except RedisError as error:
             log.warning("nobody rests: the store of the breakers does not answer (%s)", error)
             return
-        if left is not None and left > 0:
+        if left > 0:
             raise Unavailable("partner.resting", retry_after=left)
 
     def tell(self, *, healthy: bool) -> None:
@@ -200,11 +196,9 @@ class Breaker:
         except RedisError as error:
             log.warning("outcome not counted: the store of the breakers does not answer (%s)", error)
 
-    def _left(self) -> float | None:
-        """Seconds of rest left, None when the partner does not rest."""
-        if self._storage.state != pybreaker.STATE_OPEN:
-            return None
-        opened_at = self._storage.opened_at
+    def _left(self) -> float:
+        """Seconds of rest left, 0 when the partner does not rest."""
+        opened_at = self._storage.opened_at if self._storage.state == pybreaker.STATE_OPEN else None
         if opened_at is None:
             return 0.0
         return (opened_at + timedelta(seconds=self._rest) - datetime.now(UTC)).total_seconds()
@@ -288,8 +282,7 @@ class Door:
             raise
         finally:
             outcome = _outcome(call, failure)
-            if failure is not None or call.answer is not None:
-                self._tell_breaker(outcome, call)
+            self._tell_breaker(outcome, call)
             if self._record is not None:
                 self._record(_note(call, url, started_at, time.perf_counter() - started, outcome, failure))
 

@@ -111,6 +111,9 @@ def forbidden_urls() -> list[str]:
         " https://tee.example/", "https://tee.example/ ", "https://tee.example/\r\nHost: x", "https://tee.example/\t", "\x00https://tee.example/",
         "https://tee.example/#@10.0.0.1", "https://tee.example#", "https://10.0.0.1#@tee.example/", "https://10.0.0.1?@tee.example/",
         "https://10.0.0.1\\.tee.example/", "https://tee.example\n.10.0.0.1/", "http+unix://%2Fvar%2Frun%2Fdocker.sock/", "javascript:alert(1)",
+        "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c%25eth0]/",
+        "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c%eth0]/",
+        "https://tee.example/\\@10.0.0.1/",
         "https://[::ffff:7f00:1]:8443/", "https://[2002:a9fe:a9fe::]:443/", "https://tee.example:443:443/", "https://tee.example,10.0.0.1/",
         "https://tee.example;10.0.0.1/", "https://10.0.0.1%2f@tee.example/", "https://127.0.0.1:443/", "https://0:443/",
     ]  # fmt: skip

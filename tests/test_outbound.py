@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from limits.util import WindowStats
 
 from app import outbound
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable, Unknown
@@ -503,6 +504,18 @@ def test_a_partner_that_does_not_read_cannot_hold_us(partner: Partner) -> None:
     deaf.close()
 
 
+def test_nor_on_a_connection_that_worked_before(partner: Partner) -> None:
+    over = threading.Event()
+    partner.script = lambda connection: (reply(200)(connection), over.wait(5))  # type: ignore[assignment, func-returns-value]
+    door(partner).call("read", "GET", "")
+    started = time.monotonic()
+    with pytest.raises(Unknown):
+        door(partner, deadline=0.4).call("x", "POST", "", body=b"x" * 20_000_000, deed=True)
+    assert time.monotonic() - started < 1.5
+    over.set()
+    assert len(set(partner.callers)) == 1
+
+
 def test_a_decompressed_answer_counts_by_its_real_size(partner: Partner) -> None:
     bomb = gzip.compress(b"0" * 64_000_000)
     assert len(bomb) < 100_000
@@ -813,6 +826,16 @@ def test_a_long_wait_goes_back_to_the_queue(partner: Partner) -> None:
     assert caught.value.pauses is False
     assert notes[-1].outcome == "blocked"
     assert len(partner.requests) == 2
+
+
+def test_losing_the_free_place_to_others_again_and_again_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter = Limiter.in_memory(patience=1.0)
+    slept: list[float] = []
+    monkeypatch.setattr(limiter._window, "hit", lambda *args: False)
+    monkeypatch.setattr(limiter._window, "get_window_stats", lambda *args: WindowStats(time.time() + 0.2, 0))
+    with pytest.raises(Unavailable, match=r"pace\.wait"):
+        limiter.take("1/second", 7, sleep=slept.append)
+    assert 0.6 < sum(slept) <= 1.0
 
 
 def test_each_connection_has_a_pace_of_its_own(partner: Partner) -> None:
