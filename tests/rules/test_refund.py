@@ -209,6 +209,11 @@ def test_a_line_that_only_restocks_asks_for_nothing():
     assert allocate(refund(0, ("311", 1, 0)), [line(piece(1))]) == Allocation()
 
 
+def test_a_line_without_money_takes_none_from_the_others():
+    found = allocate(refund(790, ("999", 1, 0), ("999", 1, -5), ("311", 1, 790)), [line(piece(1))])
+    assert (found.refunds, found.unassigned) == ((Share(1, 790, True, "refund"),), 0)
+
+
 def test_what_the_bridge_wrote_itself_asks_for_nothing():
     assert allocate(refund(790, ("311", 1, 790), by_bridge=True), [line(piece(1))]) == Allocation()
 
