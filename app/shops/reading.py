@@ -69,7 +69,7 @@ class Strict(fields.Field[Value]):
     def take(self, value: Any) -> Value | None:
         raise NotImplementedError
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Value:  # noqa: ARG002 (marshmallow's)
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Value:
         taken = self.take(value)
         if taken is None:
             raise ValidationError(self.expected)
