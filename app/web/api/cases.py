@@ -11,8 +11,8 @@ from app.models import Case
 from app.rules import reasons
 from app.web import answers
 from app.web.api import ids, pages, shapes, telling
+from app.web.api.asking import text
 from app.web.api.caller import mine
-from app.web.api.events import text
 from app.web.api.pages import PageQuery
 from app.web.api.routes import Blueprint
 

@@ -12,8 +12,8 @@ from app.extensions import db
 from app.models import Attempt, Command, Event
 from app.web import answers
 from app.web.api import ids, pages, shapes, telling
+from app.web.api.asking import text
 from app.web.api.caller import mine, stop
-from app.web.api.events import text
 from app.web.api.once import once
 from app.web.api.pages import PageQuery
 from app.web.api.routes import Blueprint

@@ -12,8 +12,8 @@ from app.extensions import db
 from app.models import Account, Connection, Event, Manifest, Offer
 from app.web import answers
 from app.web.api import pages, shapes, telling
+from app.web.api.asking import Flag, text
 from app.web.api.caller import mine, not_found, one_account, stop
-from app.web.api.events import text
 from app.web.api.once import once
 from app.web.api.pages import PageQuery
 from app.web.api.routes import Blueprint
@@ -28,7 +28,7 @@ class ConnectionQuery(PageQuery):
 class Switch(Schema):
     """On or off."""
 
-    on = fields.Boolean(required=True, truthy={True}, falsy={False})
+    on = Flag(required=True)
 
 
 class HolidaySwitch(Switch):

@@ -15,40 +15,13 @@ from app.extensions import db
 from app.models import Event
 from app.web import answers
 from app.web.api import ids, pages, shapes, telling
+from app.web.api.asking import Flag, Moment, text
 from app.web.api.caller import may_see_buyers, mine, not_found
 from app.web.api.once import once
 from app.web.api.pages import PageQuery
 from app.web.api.routes import Blueprint
 
 STATES = ("due", "leased", "done", "superseded", "refused", "dead")
-
-
-class Moment(fields.AwareDateTime):
-    """ISO 8601 with a time zone."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(format="iso", **kwargs)
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        moment = super()._deserialize(value, *args, **kwargs)
-        # Near the ends of the calendar a change of zone overflows, here or in PostgreSQL.
-        if not 1970 <= moment.year <= 2999:
-            raise ValidationError("a time between 1970 and 2999")
-        return moment
-
-
-def text(longest: int = 200, **kwargs: Any) -> fields.String:
-    """A text without control characters: PostgreSQL cannot even compare with a NUL."""
-    return fields.String(validate=[validate.Length(1, longest), _printable], **kwargs)
-
-
-def _printable(value: str) -> None:
-    if not value.isprintable():
-        raise ValidationError("printable characters only")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValidationError("no lone surrogates") from None
 
 
 class EventQuery(PageQuery):
@@ -71,10 +44,8 @@ class EventReplay(Schema):
     reason = text()
     since = Moment()
     until = Moment()
-    done_too = fields.Boolean(
+    done_too = Flag(
         load_default=False,
-        truthy={True},
-        falsy={False},
         metadata={"description": "Also events that are done or superseded; only with a range or ids."},
     )
 

@@ -12,8 +12,8 @@ from app.extensions import db
 from app.models import Offer, Product
 from app.web import answers
 from app.web.api import ids, pages, shapes, telling
+from app.web.api.asking import Flag, text
 from app.web.api.caller import mine, not_found
-from app.web.api.events import text
 from app.web.api.pages import PageQuery
 from app.web.api.routes import Blueprint
 
@@ -47,7 +47,7 @@ class Overrides(Schema):
 class OfferChange(Schema):
     """`on` false shows stock 0 at the marketplace (I5)."""
 
-    on = fields.Boolean(truthy={True}, falsy={False})
+    on = Flag()
     overrides = fields.Nested(Overrides)
 
     @validates_schema

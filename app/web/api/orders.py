@@ -26,8 +26,8 @@ from app.models import (
 from app.rules import status
 from app.web import answers
 from app.web.api import cases, ids, next_step, pages, shapes, telling
+from app.web.api.asking import Moment, text
 from app.web.api.caller import may_see_buyers, mine, not_found
-from app.web.api.events import Moment, text
 from app.web.api.pages import PageQuery
 from app.web.api.routes import Blueprint
 
