@@ -10,6 +10,7 @@ import click
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import defer, selectinload
 
+from app import obstacles
 from app.commands import finding, opening, showing
 from app.commands.problems import stop
 from app.extensions import db
@@ -283,15 +284,9 @@ def _story(found: Order) -> dict[str, Any]:
 
 def _why(found: Order, locale: str) -> dict[str, Any] | None:
     """The nearest obstacle (C8), the same answer as the JSON API gives."""
-    from app.web.api import next_step
-    from app.web.api import orders as api
-
-    reason = next_step.why_not_shipped(api._standing(found))  # noqa: SLF001 - one answer for both doors
+    reason = obstacles.nearest(db.session(), found)
     if reason is None:
         return None
-    if reason.code in next_step.SENTENCES:
-        words = next_step.SENTENCES[reason.code]
-        return {"code": reason.code, "says": words.get(locale[:2], words["en"]), "what_to_do": None}
     return {
         "code": reason.code,
         "says": said(reason.code, dict(reason.params), locale),
