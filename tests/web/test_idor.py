@@ -1,0 +1,271 @@
+"""T9: every route, asked by nobody, with a wrong token, by a stranger with Anna's ids, by the operator and by Anna herself.
+
+A route that is not in the matrix fails the test. Anna's own call must succeed, else a refusal of the stranger would prove nothing.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from senders_of_tests import Shop, event, new_id
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+sys.path.insert(0, str(Path(__file__).parent / "api"))
+
+from api_world import Api, World, world_of
+
+from app import accounts
+from app.extensions import db
+from app.models import Account
+from app.shops import signing
+
+
+@dataclass(frozen=True)
+class Row:
+    """One route: how it is called with Anna's ids, and what each caller gets."""
+
+    path: Callable[[World], str]
+    owner: int = 200
+    stranger: int = 200  # 200: an answer in which nothing of Anna's appears
+    operator: int = 200
+    body: Callable[[World], Any] | None = None
+
+
+def listing(name: str) -> Row:
+    return Row(lambda anna: f"/api/v1/{name}")
+
+
+MATRIX: dict[tuple[str, str], Row] = {
+    ("GET", "/api/v1/events"): listing("events"),
+    ("GET", "/api/v1/events/<event_id>"): Row(
+        lambda anna: f"/api/v1/events/evt_{anna.event.id}", stranger=404
+    ),
+    ("POST", "/api/v1/events/replay"): Row(
+        lambda anna: "/api/v1/events/replay", body=lambda anna: {"ids": [f"evt_{anna.event.id}"]}
+    ),
+    ("GET", "/api/v1/commands"): Row(lambda anna: f"/api/v1/commands?order=ord_{anna.order.id}"),
+    ("POST", "/api/v1/commands/replay"): Row(
+        lambda anna: "/api/v1/commands/replay", body=lambda anna: {"ids": [f"cmd_{anna.command.id}"]}
+    ),
+    ("GET", "/api/v1/attempts"): Row(lambda anna: f"/api/v1/attempts?command=cmd_{anna.command.id}"),
+    ("GET", "/api/v1/dead"): listing("dead"),
+    ("GET", "/api/v1/orders"): Row(lambda anna: f"/api/v1/orders?external_id={anna.order.external_id}"),
+    ("GET", "/api/v1/orders/<order_id>"): Row(
+        lambda anna: f"/api/v1/orders/ord_{anna.order.id}", stranger=404
+    ),
+    ("GET", "/api/v1/offers"): Row(lambda anna: "/api/v1/offers?sku=TEE-001"),
+    ("GET", "/api/v1/offers/<offer_id>"): Row(
+        lambda anna: f"/api/v1/offers/off_{anna.offer.id}", stranger=404
+    ),
+    ("PATCH", "/api/v1/offers/<offer_id>"): Row(
+        lambda anna: f"/api/v1/offers/off_{anna.offer.id}", stranger=404, body=lambda anna: {"on": False}
+    ),
+    ("GET", "/api/v1/connections"): listing("connections"),
+    ("POST", "/api/v1/connections/<key>/sync"): Row(
+        lambda anna: f"/api/v1/connections/{anna.marketplace.key}/sync",
+        stranger=404,
+        body=lambda anna: {"on": False},
+    ),
+    ("GET", "/api/v1/holiday"): Row(lambda anna: f"/api/v1/holiday?account=acc_{anna.account.id}"),
+    ("POST", "/api/v1/holiday"): Row(
+        lambda anna: f"/api/v1/holiday?account=acc_{anna.account.id}",
+        stranger=404,
+        body=lambda anna: {"on": True, "connection": anna.marketplace.key},
+    ),
+    ("GET", "/api/v1/completeness"): listing("completeness"),
+    ("GET", "/api/v1/cases"): listing("cases"),
+}
+
+# Routes without accounts behind them; each has its own check below.
+OPEN = {
+    ("GET", "/api/v1/openapi.json"): "a description, the same for everybody",
+    ("GET", "/healthz"): "figures without names",
+    ("GET", "/metrics"): "from this machine or with the metrics token",
+    ("POST", "/plugin/connect"): "the pairing code is the proof",
+}
+# Routes whose proof is a signature.
+SIGNED = {("POST", "/webhooks/<key>"), ("GET", "/plugin/status")}
+
+CASES = [pytest.param(route, row, id=" ".join(route)) for route, row in MATRIX.items()]
+
+
+@pytest.fixture
+def annas(app: Flask, session: Session, anna: Account) -> World:
+    return world_of(session, anna)
+
+
+@pytest.fixture
+def chais(app: Flask, session: Session, chai: Account) -> World:
+    return world_of(session, chai)
+
+
+def program(app: Flask, session: Session, account: Account | None) -> Api:
+    token = accounts.make_token(session, account, "test")
+    session.commit()
+    return Api(app, token)
+
+
+def ask(api: Api, route: tuple[str, str], row: Row, anna: World) -> Any:
+    options = {} if row.body is None else {"json": row.body(anna)}
+    return api.call(route[0], row.path(anna).removeprefix("/api/v1"), **options)
+
+
+def everything_of(session: Session, account_id: int) -> str:
+    """All rows of an account as one text; how often a token was used is not a change."""
+    session.rollback()
+    found: dict[str, Any] = {}
+    for name, table in db.metadata.tables.items():
+        if "account_id" in table.c and name not in {"api_token", "idempotency"}:
+            rows = session.execute(
+                select(table).where(table.c.account_id == account_id).order_by(table.c.id)
+            ).all()
+            found[name] = [str(row) for row in rows]
+    found["account"] = [
+        str(row) for row in session.execute(select(Account.__table__).where(Account.id == account_id))
+    ]
+    return json.dumps(found)
+
+
+def names_of(anna: World) -> set[str]:
+    """What must never appear in a stranger's answer."""
+    ids = {"evt": anna.event, "cmd": anna.command, "ord": anna.order, "off": anna.offer, "prd": anna.product}
+    return {anna.shop.key, anna.marketplace.key, *(f'"{prefix}_{row.id}"' for prefix, row in ids.items())}
+
+
+def test_every_route_is_in_the_matrix(app: Flask) -> None:
+    routes = {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert routes == set(MATRIX) | set(OPEN) | SIGNED
+
+
+@pytest.mark.parametrize(("route", "row"), CASES)
+def test_nobody_and_a_wrong_token_get_401(
+    route: tuple[str, str], row: Row, app: Flask, session: Session, annas: World
+) -> None:
+    before = everything_of(session, annas.account.id)
+    for api in (Api(app, None), Api(app, "sb_" + "x" * 43)):
+        answer = ask(api, route, row, annas)
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "token.invalid")
+    assert everything_of(session, annas.account.id) == before
+
+
+@pytest.mark.parametrize(("route", "row"), CASES)
+def test_a_stranger_gets_and_changes_nothing_of_annas(
+    route: tuple[str, str], row: Row, app: Flask, session: Session, annas: World, chais: World
+) -> None:
+    api = program(app, session, chais.account)
+    before, secret = everything_of(session, annas.account.id), names_of(annas)
+    answer = ask(api, route, row, annas)
+    assert answer.status_code == row.stranger, answer.get_data(as_text=True)
+    told = answer.get_data(as_text=True)
+    assert not [name for name in secret if name in told]
+    assert "canary" not in told.lower()
+    if row.body is not None and answer.status_code == 200:
+        assert answer.get_json() == {"replayed": 0}
+    assert everything_of(session, annas.account.id) == before
+
+
+@pytest.mark.parametrize(("route", "row"), CASES)
+def test_anna_herself_gets_it(
+    route: tuple[str, str], row: Row, app: Flask, session: Session, annas: World, chais: World
+) -> None:
+    answer = ask(program(app, session, annas.account), route, row, annas)
+    assert answer.status_code == row.owner, answer.get_data(as_text=True)
+    told = answer.get_data(as_text=True)
+    shows_annas = any(name in told for name in names_of(annas)) or answer.get_json() == {"replayed": 1}
+    assert shows_annas or "/sync" in route[1]
+    assert not [name for name in names_of(chais) if name in told]
+
+
+@pytest.mark.parametrize(("route", "row"), CASES)
+def test_the_operator_gets_it_without_buyers(
+    route: tuple[str, str], row: Row, app: Flask, session: Session, annas: World
+) -> None:
+    answer = ask(program(app, session, None), route, row, annas)
+    assert answer.status_code == row.operator, answer.get_data(as_text=True)
+    assert "canary" not in answer.get_data(as_text=True).lower()
+
+
+FILTERS = [
+    "/events?connection={anna.shop.key}",
+    "/commands?connection={anna.marketplace.key}",
+    "/attempts?connection={anna.marketplace.key}",
+    "/dead?connection={anna.shop.key}",
+    "/dead?cursor=evt_{anna.event.id}",
+    "/dead?cursor=cmd_{anna.command.id}",
+    "/orders?connection={anna.marketplace.key}",
+    "/offers?connection={anna.marketplace.key}",
+    "/connections?cursor={anna.shop.key}",
+    "/completeness?connection={anna.shop.key}",
+    "/cases?connection={anna.shop.key}",
+]
+
+
+@pytest.mark.parametrize("path", FILTERS)
+def test_annas_names_in_a_filter_are_unknown_to_a_stranger(
+    path: str, app: Flask, session: Session, annas: World, chais: World
+) -> None:
+    asked = path.format(anna=annas)
+    assert program(app, session, chais.account).get(asked).status_code == 400
+    assert program(app, session, annas.account).get(asked).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["events", "commands", "orders", "offers", "connections", "dead", "cases", "completeness"]
+)
+def test_a_tenant_cannot_choose_another_account(
+    name: str, app: Flask, session: Session, annas: World, chais: World
+) -> None:
+    answer = program(app, session, chais.account).get(f"/{name}?account=acc_{annas.account.id}")
+    assert answer.status_code == 200
+    assert not [each for each in names_of(annas) if each in answer.get_data(as_text=True)]
+
+
+def test_replaying_everything_of_a_reason_stays_in_the_account(
+    app: Flask, session: Session, annas: World, chais: World
+) -> None:
+    api = program(app, session, chais.account)
+    before = everything_of(session, annas.account.id)
+    assert api.post("/events/replay", {"reason": "field.missing"}).get_json() == {"replayed": 1}
+    assert api.post("/commands/replay", {"reason": "retry.exhausted"}).get_json() == {"replayed": 1}
+    assert api.post("/holiday", {"on": True}).status_code == 200
+    assert everything_of(session, annas.account.id) == before
+
+
+def test_signed_routes_take_no_token_and_no_other_shops_secret(
+    app: Flask, session: Session, shop: Shop, other_shop: Shop, anna: Account
+) -> None:
+    client, body = app.test_client(), event()
+    for account in (None, anna):
+        bearer = {"Authorization": f"Bearer {program(app, session, account).token}"}
+        assert (
+            client.post(
+                f"/webhooks/{shop.key}", data=body, headers={**bearer, "Content-Type": "application/json"}
+            ).status_code
+            == 401
+        )
+        assert (
+            client.get("/plugin/status", headers={**bearer, "shopbridge-connection": shop.key}).status_code
+            == 401
+        )
+    assert shop.post(body, other_shop.headers(body)).status_code == 401
+    signed = signing.sign([other_shop.secret], new_id(), b"", datetime.now(UTC))
+    assert (
+        client.get("/plugin/status", headers={**signed, "shopbridge-connection": shop.key}).status_code == 401
+    )
+
+
+def test_open_routes_name_nobody(app: Flask, session: Session, annas: World) -> None:
+    for path in ("/healthz", "/api/v1/openapi.json", "/metrics"):
+        told = app.test_client().get(path).get_data(as_text=True)
+        assert not [name for name in (*names_of(annas), annas.account.name) if name in told]
