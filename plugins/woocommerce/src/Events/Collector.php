@@ -16,6 +16,9 @@ class Collector
     /** Long runs (imports, WP-CLI) write before the notes grow beyond this. */
     public const MANY = 200;
 
+    /** Notes that ride on the first message of their order, so that each is told once. */
+    private const RIDING = array('transitions' => true, 'reduced' => true);
+
     /** @var array<int, array<string, mixed>> */
     private $orders = array();
 
@@ -69,6 +72,12 @@ class Collector
         }
         $this->note($this->orders, $id, 'changed', true);
         $this->orders[$id]['transitions'][] = $transition;
+    }
+
+    /** The order has reduced the stock in this request: whatever message comes of it is drawn after that. */
+    public function orderReducedStock(int $id): void
+    {
+        $this->note($this->orders, $id, 'reduced', true);
     }
 
     public function productChanged(int $id): void
@@ -159,8 +168,6 @@ class Collector
     }
 
     /**
-     * Transitions ride on the first message of the order, so that each is told once.
-     *
      * @param array<string, mixed> $notes
      * @return array<int, array{type: string, subject: string, context: array<string, mixed>}>
      */
@@ -184,8 +191,7 @@ class Collector
         }
         $messages = array();
         foreach ($types as $place => $type) {
-            $transitions = $place === 0 ? ($notes['transitions'] ?? array()) : array();
-            $messages[] = self::message($type, $subject, $transitions === array() ? array() : array('transitions' => $transitions));
+            $messages[] = self::message($type, $subject, $place === 0 ? array_intersect_key($notes, self::RIDING) : array());
         }
         return $messages;
     }

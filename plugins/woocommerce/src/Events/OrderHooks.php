@@ -168,9 +168,7 @@ class OrderHooks
     {
         if ($order instanceof \WC_Order) {
             $this->causes($order);
-            if ($order->get_meta('_shopbridge_key') !== '' && !$this->writes->active()) {
-                $this->memory->stockReduced($order->get_id());
-            }
+            $this->collector->orderReducedStock($order->get_id());
         }
     }
 

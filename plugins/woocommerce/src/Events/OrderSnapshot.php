@@ -43,6 +43,9 @@ class OrderSnapshot
         if (!$order instanceof \WC_Order) {
             return null;
         }
+        if (!empty($row->context['reduced'])) {
+            $this->memory->stockReducedBefore($order->get_id(), (int) ($row->context['reduced_at'] ?? $row->id));
+        }
         $tracking = $this->parcels->sent($order);
         $returning = $this->parcels->returning($order);
         $this->tellShipment($order, $row, $tracking, $returning);

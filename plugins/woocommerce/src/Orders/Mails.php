@@ -13,6 +13,9 @@ class Mails
     /** Sent by a person on purpose, to an address that the marketplace gave. */
     private const BY_HAND = array('customer_invoice', 'customer_note');
 
+    /** The mail about refunds takes this id only at the moment of sending. */
+    private const PARTIAL_REFUND = 'customer_partially_refunded_order';
+
     /** @var bool */
     private $silent = false;
 
@@ -29,19 +32,23 @@ class Mails
     {
         foreach (is_array($emails) ? $emails : array() as $email) {
             if ($email instanceof \WC_Email && !in_array($email->id, self::BY_HAND, true)) {
-                $name = 'woocommerce_email_enabled_' . $email->id;
-                $toBuyer = $email->is_customer_email();
-                add_filter(
-                    $name,
-                    function ($enabled, $object = null) use ($toBuyer) {
-                        return $this->mayLeave($toBuyer, $object) ? $enabled : false;
-                    },
-                    PHP_INT_MAX,
-                    2
-                );
+                $this->guard($email->id, $email->is_customer_email());
             }
         }
+        $this->guard(self::PARTIAL_REFUND, true);
         return $emails;
+    }
+
+    private function guard(string $emailId, bool $toBuyer): void
+    {
+        add_filter(
+            'woocommerce_email_enabled_' . $emailId,
+            function ($enabled, $object = null) use ($toBuyer) {
+                return $this->mayLeave($toBuyer, $object) ? $enabled : false;
+            },
+            PHP_INT_MAX,
+            2
+        );
     }
 
     /**

@@ -31,6 +31,14 @@ class OrderMemory
         return $sequence;
     }
 
+    /** The order reduced the stock in the request that wrote this sequence, so it was drawn after that. The first word counts. */
+    public function stockReducedBefore(int $orderId, int $sequence): void
+    {
+        if ((int) ($this->row($orderId)['stock_sequence'] ?? 0) === 0) {
+            $this->write($orderId, 'stock_sequence', (string) $sequence);
+        }
+    }
+
     public function stockRestored(int $orderId): void
     {
         if ($this->row($orderId) !== array()) {

@@ -45,12 +45,20 @@ final class Coalescing
     {
         $survivor = array_pop($group);
         $transitions = array();
+        $reduced = array();
         foreach (array_merge($group, array($survivor)) as $row) {
             $transitions = array_merge($transitions, $row->context['transitions'] ?? array());
+            if (!empty($row->context['reduced'])) {
+                $reduced[] = (int) ($row->context['reduced_at'] ?? $row->id);
+            }
         }
         $context = $survivor->context;
         if ($transitions !== array()) {
             $context['transitions'] = $transitions;
+        }
+        if ($reduced !== array()) {
+            $context['reduced'] = true;
+            $context['reduced_at'] = min($reduced);
         }
         $replaced = array();
         foreach ($group as $row) {

@@ -96,6 +96,9 @@ final class Envelope
         if (!is_array($plain)) {
             return self::clean($plain, $depth + 1);
         }
+        if ($plain === array() && is_object($value)) {
+            return new \stdClass();
+        }
         $clean = array();
         foreach ($plain as $key => $one) {
             $key = is_string($key) ? str_replace("\0", '', $key) : $key;

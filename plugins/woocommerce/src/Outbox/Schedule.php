@@ -46,6 +46,10 @@ class Schedule
         add_action('action_scheduler_before_process_queue', array($this, 'enqueueWhenNeeded'));
         add_action(self::SEND, array($this, 'send'));
         add_action('admin_init', array($this, 'ensureSweep'));
+        if (defined('WP_CLI') && WP_CLI) {
+            // `wp action-scheduler run` counts what is due before it fires the hook above.
+            \WP_CLI::add_hook('before_invoke:action-scheduler run', array($this, 'enqueueWhenNeeded'));
+        }
     }
 
     /** Called each time the queue of Action Scheduler runs (about once a minute): the action then runs in that same run. */

@@ -116,7 +116,7 @@ class Sender
                     $held[$row->subject] = true;
                 }
             }
-        } while (count($rows) === self::BATCH);
+        } while ($rows !== array());
         return false;
     }
 
