@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
-from app import config, extensions
+from app import config, extensions, logs
 
 
 def create_app(settings: dict[str, Any] | None = None, *, web: bool = True) -> Flask:
@@ -19,6 +22,7 @@ def create_app(settings: dict[str, Any] | None = None, *, web: bool = True) -> F
     from app.vault import Vault
 
     settings = config.load() if settings is None else {**config.load({}), **settings}
+    logs.configure(settings["SHOPBRIDGE_LOG_LEVEL"], json=settings["SHOPBRIDGE_LOG_JSON"])
     app = Flask(__name__, static_folder=None)
     app.config.update(settings)
     if not settings["DATABASE_URL"]:
@@ -50,17 +54,23 @@ def master_keys(settings: dict[str, Any]) -> list[str]:
     """The keys of the vault: from the environment, else from the key file in the data folder, which is made on first use."""
     if settings["SHOPBRIDGE_MASTER_KEYS"]:
         return list(settings["SHOPBRIDGE_MASTER_KEYS"])
+    path = Path(settings["SHOPBRIDGE_DATA"]) / "master.key"
+    if not path.exists():
+        _make_key_file(path)
+    return [line.strip() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
+
+
+def _make_key_file(path: Path) -> None:
+    """Written whole and readable by nobody else before it gets its name; of two processes the first one's key stays."""
     from app.vault import generate_key
 
-    path = Path(settings["SHOPBRIDGE_DATA"]) / "master.key"
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="ascii") as file:
-            path.chmod(0o600)
-            file.write(generate_key() + "\n")
-    except FileExistsError:
-        pass  # another process was first, or an earlier run: its key is the one to use
-    return [line.strip() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".master.")
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(generate_key() + "\n")
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    Path(draft).unlink()
 
 
 def _psycopg(url: str) -> str:

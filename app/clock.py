@@ -23,6 +23,7 @@ from app.extensions import db
 from app.flows import order_shipped
 from app.models import Attempt, Connection, Heartbeat, Idempotency, Order, Pairing, Schedule
 from app.registry import provider
+from app.rules import waiting
 
 LOCK = 7315001  # any number that nobody else uses in this database
 
@@ -111,6 +112,21 @@ def end_waits(session: Session, now: datetime) -> None:
         queues.ring("out", marketplace.id)
 
 
+def alarm_before_deadlines(session: Session, now: datetime) -> None:
+    """Orders whose marketplace deadline comes near while nothing has left (C3)."""
+    near = select(Order.id).where(
+        Order.alarmed_at.is_(None),
+        Order.closed_at.is_(None),
+        Order.ship_by <= now + waiting.ALARM_BEFORE_DEADLINE,
+        Order.ship_by > now - timedelta(days=30),
+    )
+    for order_id in list(session.scalars(near.order_by(Order.ship_by).limit(200))):
+        order = session.scalar(select(Order).where(Order.id == order_id).with_for_update(skip_locked=True))
+        if order is not None:
+            order_shipped.deadline_is_near(session, order, now)
+        session.commit()
+
+
 def beat(session: Session, now: datetime) -> None:
     """A sign of life, for the doctor."""
     values = {"at": now, "facts": {"pid": os.getpid()}}
@@ -124,6 +140,7 @@ PARTS: tuple[Callable[[Session, datetime], None], ...] = (
     ring_for_commands,
     ring_for_polls,
     end_waits,
+    alarm_before_deadlines,
     beat,
 )
 

@@ -199,10 +199,11 @@ def replay(session: Session, *where: Any) -> list[int]:
 
 
 def waiting_connections(session: Session) -> list[int]:
-    """Connections with due events or ended leases: the sweep rings for them."""
+    """Connections with due events or ended leases: the sweep rings for them. A shop that has not answered a ping yet waits."""
     query = text("""
-        SELECT DISTINCT connection_id FROM event
-        WHERE state IN ('due', 'leased') AND next_attempt_at <= now() AND (state = 'due' OR lease_until < now())
+        SELECT DISTINCT e.connection_id FROM event e JOIN connection c ON c.id = e.connection_id
+        WHERE e.state IN ('due', 'leased') AND e.next_attempt_at <= now() AND (e.state = 'due' OR e.lease_until < now())
+          AND c.state <> 'pending'
     """)
     return list(session.execute(query).scalars())
 

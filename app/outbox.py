@@ -51,6 +51,11 @@ def write(
     ).scalar()
 
 
+def message_id(*parts: object) -> str:
+    """The id of a message that is no command row but safe to repeat; the shop's `webhook-id` (docs/protocol.md section 1)."""
+    return "_".join(["cmd", *(str(part) for part in parts)])
+
+
 @dataclass(frozen=True)
 class Claimed:
     """A command held under a lease. `in_doubt`: an earlier try may have had its effect, read back before repeating."""
@@ -185,6 +190,8 @@ def waiting_connections(session: Session) -> list[int]:
         WHERE c.state <> 'removed' AND (c.paused_until IS NULL OR c.paused_until <= now()) AND (
             EXISTS (SELECT 1 FROM command k WHERE k.connection_id = c.id AND k.state IN ('due', 'leased') AND k.next_attempt_at <= now()
                     AND (k.state = 'due' OR k.lease_until < now()) AND (c.state = 'active' OR k.kind = 'ping'))
+            OR (c.state = 'active' AND c.role = 'shop' AND EXISTS (
+                    SELECT 1 FROM orders s WHERE s.shop_id = c.id AND s.shop_order_id IS NOT NULL AND s.story_due <= now()))
             OR (c.state = 'active' AND c.sync AND EXISTS (
                     SELECT 1 FROM offer o WHERE o.connection_id = c.id AND (o.stale OR o.sent_revision < o.revision) AND o.next_attempt_at <= now()
                     AND (o.lease_until IS NULL OR o.lease_until < now()))))

@@ -90,7 +90,7 @@ def queue(lane: Lane, store: redis.Redis | None = None) -> Queue:
 
 
 class LaneWorker(SimpleWorker):
-    """Runs jobs in its own process: no fork for every bell, connections to partners stay open (docs/decisions/0003)."""
+    """Runs jobs in its own process: no fork for every bell, connections to partners stay open (docs/decisions/0001)."""
 
     job_class = BridgeJob
 

@@ -6,6 +6,7 @@ A timeline line is history; a case is open until its problem is gone, and there 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, update
@@ -29,7 +30,8 @@ def tell(
     event_id: int | None = None,
     **params: Any,
 ) -> None:
-    """One line in the story of an order. `params` must hold no personal data."""
+    """One line in the story of an order. `params` must hold no personal data. The shop's order box is due from now on."""
+    order.story_due = datetime.now(UTC)
     session.add(
         Timeline(
             account_id=order.account_id,

@@ -27,7 +27,12 @@ HOLDING = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 
 
 def receive(session: Session, marketplace: Connection, seen: m.OrderSeen) -> list[Order]:
-    """Take in one look at one order. Answers the orders it touched, locked: the order itself and what joined it later."""
+    """Take in one look at one order. Answers the orders it touched, locked: the order itself and what joined it later.
+
+    An order that we never saw and in which nothing is left to ship is history from before we were connected: it is left alone.
+    """
+    if not any(piece.state in HOLDING for piece in seen.pieces) and not _is_known(session, marketplace, seen):
+        return []
     root = _root(session, marketplace, seen)
     known = {piece.external_id: piece for piece in _pieces(session, marketplace, seen)}
     _remember_buyer(session, root, seen)
@@ -65,6 +70,13 @@ def deliver_create(
 
 
 # --- remembering ------------------------------------------------------------------------------------------------------------
+
+
+def _is_known(session: Session, marketplace: Connection, seen: m.OrderSeen) -> bool:
+    query = select(Order.id).where(
+        Order.connection_id == marketplace.id, Order.external_id == seen.external_id
+    )
+    return session.scalar(query) is not None
 
 
 def _root(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Order:

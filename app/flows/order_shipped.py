@@ -56,6 +56,14 @@ def wait_is_over(session: Session, order: Order, can: Capabilities, now: datetim
         order.wait_until = now + waiting.ALARM_BEFORE_DEADLINE
 
 
+def deadline_is_near(session: Session, order: Order, now: datetime) -> None:
+    """The marketplace's own deadline comes near and pieces are still here: the merchant is alarmed once (C3)."""
+    order.alarmed_at = now
+    left = [piece for piece in _to_ship(session, order) if piece.shipment_id is None]
+    if left:
+        order_case(session, order, "ship.deadline_near", deadline=order.ship_by, pieces=len(left))
+
+
 def deliver_ship(
     session: Session, command: outbox.Claimed, marketplace: Connection, client: MarketplaceClient
 ) -> Delivered:
@@ -122,9 +130,8 @@ def _shipped(
     reservations.left_the_house(session, gone)
     if refused is None:
         shipment.confirmed_at = datetime.now(UTC)
-        close_case(
-            session, account_id=order.account_id, subject=f"order/{order.id}", code="ship.tracking_required"
-        )
+        for code in ("ship.tracking_required", "ship.deadline_near"):
+            close_case(session, account_id=order.account_id, subject=f"order/{order.id}", code=code)
         tell(
             session,
             order,
@@ -181,11 +188,16 @@ def _carrier(
         return key, parcel.carrier_name, "shop"
     country = (order.buyer or {}).get("shipping", {}).get("country")
     proposals = tracking.recognise(number, country)
-    if proposals:
+    if proposals and proposals[0].certainty != "low" and not _tied(proposals):
         tell(session, order, "ship.carrier_guessed", number=number, carrier=proposals[0].carrier)
         return proposals[0].carrier, None, "recognised"
     order_case(session, order, "ship.carrier_unknown", part=f"tracking/{number[:40]}", number=number)
     return None, None, "none"
+
+
+def _tied(proposals: list[tracking.Proposal]) -> bool:
+    """Two carriers that fit equally well are a coin toss, no proposal."""
+    return len(proposals) > 1 and proposals[0].certainty == proposals[1].certainty
 
 
 def _send(session: Session, order: Order, shipment: Shipment, pieces: list[OrderPiece]) -> None:

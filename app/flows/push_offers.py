@@ -97,7 +97,13 @@ def _compute(
         wish = _wish(offer, verdict)
         if wish is not None and offer.desired != wish:
             offer.desired, offer.revision = wish, offer.revision + 1
-        if offer.desired is not None and offer.sent_revision < offer.revision:
+        if offer.desired is None or offer.sent_revision == offer.revision:
+            continue
+        if offer.external_ref is None and not offer.desired["on"]:
+            offer.sent_revision = offer.confirmed_revision = (
+                offer.revision
+            )  # what is off and was never there needs no call
+        else:
             wanted[offer.id] = m.OfferWanted(**offer.desired, external_ref=offer.external_ref)
     return wanted
 

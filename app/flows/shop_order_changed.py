@@ -16,7 +16,7 @@ from app import messages as m
 from app import reservations
 from app.errors import Refused
 from app.models import Connection, Order, OrderLine
-from app.story import tell
+from app.story import order_case, tell
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def deleted(session: Session, shop: Connection, sequence: int, shop_order_id: st
     if newer:
         order.shop_sequence, order.shop_status = sequence, m.ShopStatus.DELETED
         tell(session, order, "order.deleted_in_shop")
+        order_case(session, order, "order.deleted_in_shop", number=order.shop_number)
     return Known(order, newer)
 
 

@@ -103,6 +103,16 @@ def deliver_resend(
     return Delivered(dict(client.send(command.public_id, "events.resend", command.payload)))
 
 
+def deliver_rotate(
+    session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
+) -> Delivered:
+    """Hand the newest pair of signing secrets to the shop. They are read now, never kept in the command."""
+    newest = {f"{way}_secret": shop.secrets[way][0]["secret"] for way in ("event", "command")}
+    session.commit()
+    client.send(command.public_id, "secret.rotate", newest)
+    return Delivered()
+
+
 def deliver_ping(
     session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
 ) -> Delivered:

@@ -24,6 +24,7 @@ from app.flows import (
     order_placed,
     order_returned,
     order_shipped,
+    order_timeline,
     push_offers,
     shop_reports,
 )
@@ -38,6 +39,7 @@ log = structlog.get_logger(__name__)
 DELIVERIES: dict[str, Callable[..., Delivered]] = {
     "ping": shop_reports.deliver_ping,
     "events.resend": shop_reports.deliver_resend,
+    "secret.rotate": shop_reports.deliver_rotate,
     "order.create": order_placed.deliver_create,
     "order.cancel": order_cancelled.deliver_to_shop,
     "order.stop_shipping": order_cancelled.deliver_stop,
@@ -74,7 +76,7 @@ class Outbox:
                     queues.ring("out", self.connection_id)
                     return
             if not only:
-                self._offers()
+                self._what_is_shown()
         except (Unavailable, Unauthorised, Unknown) as error:
             self._rest(error)
             self.session.commit()
@@ -174,10 +176,19 @@ class Outbox:
             )
         self.session.commit()
 
-    def _offers(self) -> None:
+    def _what_is_shown(self) -> None:
+        """Desired states, after the deeds: the stories in a shop's order boxes, the offers at a marketplace."""
         connection = self.session.get_one(Connection, self.connection_id)
-        if self.partner.provider.role != "marketplace" or not connection.sync:
-            return
+        if self.partner.provider.role == "shop":
+            while (
+                order_timeline.push(self.session, connection, self.partner.client)
+                and time.monotonic() < self.until
+            ):
+                pass
+        elif connection.sync:
+            self._offers(connection)
+
+    def _offers(self, connection: Connection) -> None:
         while push_offers.push(
             self.session,
             connection,

@@ -44,6 +44,9 @@ class Inbox:
 
     def drain(self) -> None:
         """One batch; more work rings again, behind the other connections."""
+        connection = self.session.get(Connection, self.connection_id)
+        if connection is None or connection.state == "pending":
+            return  # stored, and worked off once the shop has answered a signed ping
         lease = current_app.config["SHOPBRIDGE_IN_LEASE_SECONDS"]
         self.batch = inbox.claim(self.session, self.connection_id, lease=lease, limit=BATCH)
         if not self.batch.events:

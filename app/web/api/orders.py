@@ -9,12 +9,11 @@ from marshmallow import fields
 from sqlalchemy import select
 from sqlalchemy.orm import defer, selectinload
 
+from app import obstacles
 from app.extensions import db
-from app.messages import PieceState, Reason
+from app.messages import PieceState
 from app.models import (
     Case,
-    Command,
-    Connection,
     Order,
     OrderLine,
     OrderPiece,
@@ -25,7 +24,7 @@ from app.models import (
 )
 from app.rules import status
 from app.web import answers
-from app.web.api import cases, ids, next_step, pages, shapes, telling
+from app.web.api import cases, ids, pages, shapes, telling
 from app.web.api.asking import Moment, text
 from app.web.api.caller import may_see_buyers, mine, not_found
 from app.web.api.pages import PageQuery
@@ -206,52 +205,5 @@ def _told(line: Timeline) -> dict[str, Any]:
 
 
 def _next(order: Order) -> dict[str, Any] | None:
-    found = next_step.why_not_shipped(_standing(order))
-    if found is None:
-        return None
-    if found.code in next_step.SENTENCES:
-        told = next_step.SENTENCES[found.code]
-        return {
-            "code": found.code,
-            "message": told.get(telling.language()[:2], told["en"]),
-            "next_step": None,
-            "who": "merchant",
-        }
-    return telling.reason(found.code, found.params)
-
-
-def _standing(order: Order) -> next_step.Standing:
-    query = select(Command).where(
-        Command.order_id == order.id, Command.state.in_(("due", "leased", "refused", "dead"))
-    )
-    pending = [
-        next_step.Pending(
-            kind=command.kind,
-            stuck=command.state in {"refused", "dead"},
-            reason=None
-            if command.reason_code is None
-            else Reason(command.reason_code, dict(command.reason_params or {})),
-        )
-        for command in db.session.scalars(query.order_by(Command.id))
-    ]
-    return next_step.Standing(
-        pieces=[PieceState(piece.state) for piece in order.pieces],
-        raw_states=[piece.raw_state for piece in order.pieces],
-        in_shop=order.shop_order_id is not None,
-        completed=order.completed_at is not None,
-        stopped=order.stopped,
-        wait_until=order.wait_until,
-        pending=pending,
-        blocked=_blocked(order),
-    )
-
-
-def _blocked(order: Order) -> Reason | None:
-    """Why the connection that has to act next lets nothing out."""
-    acting = order.shop_id if order.shop_order_id is None else order.connection_id
-    connection = db.session.get(Connection, acting) if acting is not None else None
-    if connection is None or connection.state == "active":
-        return None
-    return Reason(
-        connection.reason_code or f"connection.{connection.state}", dict(connection.reason_params or {})
-    )
+    found = obstacles.nearest(db.session(), order)
+    return None if found is None else telling.reason(found.code, found.params)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,18 +10,6 @@ from typing import Any
 from app.messages import PieceState, Reason
 
 _OPEN = frozenset({PieceState.ANNOUNCED, PieceState.TO_SHIP, PieceState.UNCLEAR})
-
-# Sentences that only this answer needs: these are no errors, so the table of reasons has none.
-SENTENCES: Mapping[str, Mapping[str, str]] = {
-    "next.complete_in_shop": {
-        "de": "Die Bestellung ist im Shop, aber noch nicht abgeschlossen. Verschicken Sie sie und schließen Sie sie im Shop ab.",
-        "en": "The order is in the shop and not completed there yet. Ship it and complete it in the shop.",
-    },
-    "next.on_its_way": {
-        "de": "Der Versand wird dem Marktplatz gerade gemeldet.",
-        "en": "The shipment is on its way to the marketplace.",
-    },
-}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,50 @@
+"""Why is this order not shipped yet? Gathers what app.rules.next_step needs to know; asked by the API, the command line and the shop's order box."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.messages import PieceState, Reason
+from app.models import Command, Connection, Order, OrderPiece
+from app.rules.next_step import Pending, Standing, why_not_shipped
+
+
+def nearest(session: Session, order: Order) -> Reason | None:
+    """The nearest obstacle; None when nothing is left to ship (C8)."""
+    return why_not_shipped(_standing(session, order))
+
+
+def _standing(session: Session, order: Order) -> Standing:
+    unfinished = select(Command).where(
+        Command.order_id == order.id, Command.state.in_(("due", "leased", "refused", "dead"))
+    )
+    pieces = session.scalars(
+        select(OrderPiece).where(OrderPiece.order_id == order.id).order_by(OrderPiece.id)
+    ).all()
+    return Standing(
+        pieces=[PieceState(piece.state) for piece in pieces],
+        raw_states=[piece.raw_state for piece in pieces],
+        in_shop=order.shop_order_id is not None,
+        completed=order.completed_at is not None,
+        stopped=order.stopped,
+        wait_until=order.wait_until,
+        pending=[_pending(command) for command in session.scalars(unfinished.order_by(Command.id))],
+        blocked=_blocked(session, order),
+    )
+
+
+def _pending(command: Command) -> Pending:
+    reason = Reason(command.reason_code, dict(command.reason_params or {})) if command.reason_code else None
+    return Pending(kind=command.kind, stuck=command.state in {"refused", "dead"}, reason=reason)
+
+
+def _blocked(session: Session, order: Order) -> Reason | None:
+    """Why the connection that has to act next lets nothing out."""
+    acting = order.shop_id if order.shop_order_id is None else order.connection_id
+    connection = session.get(Connection, acting) if acting is not None else None
+    if connection is None or connection.state == "active":
+        return None
+    return Reason(
+        connection.reason_code or f"connection.{connection.state}", dict(connection.reason_params or {})
+    )
