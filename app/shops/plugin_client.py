@@ -217,12 +217,12 @@ def _understood(command_id: str, kind: str, answer: Answer) -> tuple[Mapping[str
 
 
 def _refusal(error: Mapping[str, Any] | None) -> Refused:
-    """The shop's own code with `shop.` in front; codes that are not in the protocol keep their word as a param."""
+    """The shop's code as one of our reasons (`order.not_found` -> `shop.order_not_found`); others stay a param."""
     if error is None:
         return Invalid("field.missing", field="answer.error", expected="why the shop refuses")
     code = error["code"] if error["code"] in schemas.REFUSALS else "refused"
     return Refused(
-        f"shop.{code}",
+        f"shop.{code.replace('.', '_')}",
         shop_code=error["code"],
         message=error["message"][:500],
         field=error["field"],

@@ -675,4 +675,4 @@ REFUSALS = (
     "data.invalid",
     "command.unknown",
 )
-"""What a shop may refuse with (protocol section 4). Our reason code is the same with `shop.` in front."""
+"""What a shop may refuse with (protocol section 4). Our reason for `order.not_found` is `shop.order_not_found`."""

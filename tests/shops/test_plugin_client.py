@@ -159,7 +159,7 @@ def test_a_refusal_carries_the_shops_code_and_sentence(code: str) -> None:
     )
     with pytest.raises(Refused) as caught:
         shop.send("cmd_0001", "order.note", {"order_id": "7", "note": "x", "key": "k"})
-    assert caught.value.code == f"shop.{code}"
+    assert caught.value.code == f"shop.{code.replace('.', '_')}"
     assert caught.value.params["message"] == "Die Bestellung gibt es nicht."
     assert not isinstance(caught.value, Invalid)
 
