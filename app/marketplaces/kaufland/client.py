@@ -18,7 +18,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 PAGE: Final = 100  # largest `limit` of the lists we read (section 3)
 BATCH: Final = 150  # largest bulk request (section 6)
 CLOCK_SKEW: Final = 300  # seconds Kaufland tolerates (section 2)
-# Units are born without an address and appear under `need_to_be_sent` later: look back further than the last look (section 4).
-OVERLAP: Final = timedelta(hours=2)
 # Answers that carry an ErrorResponse with a reason; the Door hands them to us instead of judging them.
 TOLD: Final = frozenset({400, 401, 403, 404, 409, 422, 423})
 
@@ -186,17 +184,19 @@ class KauflandClient:
     # --- orders ----------------------------------------------------------------------------------------------------------
 
     def orders_to_ship(self, since: datetime | None) -> Iterable[list[m.OrderSeen]]:
-        """Orders with units to be sent, placed since two hours before `since` (None: all). Units that were paid later than that are
-        found by `orders_changed`. There is no acknowledge call: "imported" is our own state.
+        """Orders with units to be sent, placed since `since` (None: all).
+
+        A unit is born without an address and gets this status some 15 minutes later: the caller looks back further than its last look. One that
+        was paid later still is found by `orders_changed`. There is no acknowledge call: "imported" is our own state.
         """
         params = [("status", "need_to_be_sent"), ("sort", "ts_created:desc")]
         if since is not None:
-            params.append(("ts_created_from_iso", t.stamp(since - OVERLAP)))
+            params.append(("ts_created_from_iso", t.stamp(since)))
         return self._orders("orders_to_ship", params)
 
     def orders_changed(self, since: datetime) -> Iterable[list[m.OrderSeen]]:
-        """Orders with a unit that changed in any way since two hours before `since`; also those that became due for shipping."""
-        params = [("sort", "ts_updated:desc"), ("ts_updated_from_iso", t.stamp(since - OVERLAP))]
+        """Orders with a unit that changed in any way since `since`; also those that became due for shipping."""
+        params = [("sort", "ts_updated:desc"), ("ts_updated_from_iso", t.stamp(since))]
         return self._orders("orders_changed", params)
 
     def _orders(self, operation: str, params: list[tuple[str, str]]) -> Iterator[list[m.OrderSeen]]:
@@ -322,11 +322,11 @@ class KauflandClient:
     # --- returns -------------------------------------------------------------------------------------------------------------
 
     def returns_changed(self, since: datetime) -> Iterable[list[m.ReturnSeen]]:
-        """Returns that changed since two hours before `since`, then those with a unit that arrived and waits for our word: after three
-        working days Kaufland accepts it by itself (section 5), and a unit's change does not always touch its return.
+        """Returns that changed since `since`, then those with a unit that arrived and waits for our word: after three working
+        days Kaufland accepts it by itself (section 5), and a unit's change does not always touch its return.
         """
         known: set[str] = set()
-        changed = [("ts_updated_from_iso", t.stamp(since - OVERLAP)), ("sort", "ts_updated:desc")]
+        changed = [("ts_updated_from_iso", t.stamp(since)), ("sort", "ts_updated:desc")]
         waiting = [("status", "return_arrived"), ("sort", "ts_created:desc")]
         for operation, path, params in (
             ("returns", "/returns", changed),

@@ -182,12 +182,11 @@ def test_a_packstation_is_also_read_when_the_order_is_first_seen_as_changed(kauf
     assert order.shipping.extra["pickup_location_id"] == "137"
 
 
-def test_only_new_orders_are_asked_for_with_two_hours_to_spare(kaufland: Kaufland) -> None:
+def test_only_orders_placed_since_then_are_asked_for(kaufland: Kaufland) -> None:
     kaufland.order()
-    now = datetime.now(UTC)
     client = kaufland.client()
-    assert len(orders(client.orders_to_ship(now + timedelta(minutes=115)))) == 1
-    assert orders(client.orders_to_ship(now + timedelta(minutes=125))) == []
+    assert len(orders(client.orders_to_ship(hour_ago()))) == 1
+    assert orders(client.orders_to_ship(datetime.now(UTC) + timedelta(minutes=1))) == []
 
 
 def test_an_order_paid_days_later_is_found_among_the_changed(kaufland: Kaufland) -> None:
