@@ -10,6 +10,8 @@ import pytest
 
 from app.errors import Invalid
 from app.messages import ProductSeen, RefundSeen, ShopLineSeen, ShopStatus, StockSeen, TrackingSeen
+from app.shops import envelope, schemas
+from app.shops.reading import read
 from app.shops.woocommerce import translate
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -372,14 +374,17 @@ def test_what_is_wrong_with_an_order_is_named(
 
 def test_what_the_plugin_really_sends() -> None:
     for path in PLUGIN_PAYLOADS:
-        event = json.loads(path.read_text(encoding="utf-8"))
-        kind, data = event.get("type", ""), event.get("data", event)
-        if kind == "stock.changed":
-            assert translate.stock(data).external_id, path.name
-        elif kind == "product.changed":
-            assert translate.product(data).external_id, path.name
-        elif kind in {"order.placed", "order.changed", "order.refunded", "shipment.changed"}:
-            assert translate.order(data).external_id, path.name
+        raw = path.read_bytes()
+        message = json.loads(raw)
+        event = envelope.parse(json.dumps(message.get("body", message)).encode())
+        kind = {"order": "order", "shipment": "order", "product": "product", "stock": "stock"}.get(
+            event.type.split(".")[0]
+        )
+        if kind is None or event.type.endswith(".deleted"):
+            assert read(schemas.EVENTS[event.type], event.data), path.name
+        else:
+            seen = getattr(translate, kind)(event.data)
+            assert event.subject.endswith(f"/{seen.external_id}"), path.name
 
 
 def test_what_a_real_shop_once_sent_where_the_recordings_are_at_hand() -> None:
