@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app import outbox, registry
 from app.errors import Invalid, Refused
-from app.models import Account, ApiToken, Connection, Pairing, Schedule
+from app.models import Account, ApiToken, Connection, Offer, Pairing, Schedule
 from app.outbound import check_url
 from app.rules import pricing
 from app.shops import signing
@@ -103,6 +103,20 @@ def connect_marketplace(
         session.add(Schedule(connection_id=connection.id, kind=poll.kind, every=poll.every, failures=0))
     session.flush()
     return connection
+
+
+def change_marketplace(session: Session, connection: Connection, settings: Mapping[str, Any]) -> None:
+    """Change some settings of a marketplace; the others stay, secret ones too. Its offers are looked at anew.
+
+    Raises Invalid("settings.invalid") naming the first wrong field; then nothing is changed.
+    """
+    provider = registry.provider(connection.provider)
+    sealed = dict(connection.secrets or {})
+    wanted = {**connection.settings, **sealed.get("settings", {}), **settings}
+    loaded = _checked(provider.settings(), wanted) | _checked(MarketplaceOptions(), wanted)
+    hidden = {key: loaded.pop(key) for key in provider.secret_settings if key in loaded}
+    connection.settings, connection.secrets = loaded, {**sealed, "settings": hidden}
+    session.execute(update(Offer).where(Offer.connection_id == connection.id).values(stale=True))
 
 
 class MarketplaceOptions(Schema):

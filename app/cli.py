@@ -5,41 +5,81 @@ What may go wrong is told in one plain sentence on stderr, with exit code 1; a t
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import click
 
 from app.commands.problems import in_plain_words
 
+Place = Callable[[], ModuleType]
+
+
+def _running() -> ModuleType:
+    from app.commands import running
+
+    return running
+
+
+def _playground() -> ModuleType:
+    from app.commands import playground
+
+    return playground
+
+
+def _connecting() -> ModuleType:
+    from app.commands import connecting
+
+    return connecting
+
+
+def _looking() -> ModuleType:
+    from app.commands import looking
+
+    return looking
+
+
+def _acting() -> ModuleType:
+    from app.commands import acting
+
+    return acting
+
+
+def _checking() -> ModuleType:
+    from app.commands import checking
+
+    return checking
+
+
 # Where each command is; imported when it is asked for, so that `shopbridge --help` answers at once.
-PLACES = {
-    "up": ("running", "Run the whole bridge on this machine."),
-    "web": ("running", "Run the web server."),
-    "worker": ("running", "Run one worker of a lane: in, out or poll."),
-    "clock": ("running", "Run the clock, which starts what is due."),
-    "migrate": ("running", "Bring the tables up to date."),
-    "sandbox": ("playground", "Simulated partners to try things with."),
-    "connect": ("connecting", "Plug in a marketplace, a supplier system or the sandbox."),
-    "pair": ("connecting", "Make a pairing code for a shop plugin."),
-    "check": ("connecting", "Check one connection, and set it active again when it works."),
-    "rotate": ("connecting", "Change the signing secrets of a shop."),
-    "token": ("connecting", "Make a token for the JSON API."),
-    "connections": ("looking", "List shops and marketplaces."),
-    "events": ("looking", "List messages of shops."),
-    "event": ("looking", "Show one message of a shop."),
-    "orders": ("looking", "List orders of all marketplaces."),
-    "order": ("looking", "Show one order: its story, and why it is not shipped yet."),
-    "offers": ("looking", "List what marketplaces show."),
-    "cases": ("looking", "List problems somebody must look at."),
-    "dead": ("looking", "List what is stuck, in both directions."),
-    "replay": ("acting", "Work stuck events or commands off again."),
-    "holiday": ("acting", "Put every offer to stock 0 and back, with proof."),
-    "sync": ("acting", "Send offers to a marketplace, or leave them as they are."),
-    "doctor": ("checking", "Say what is wrong, and what to do."),
-    "conformance": ("checking", "Test a supplier system against the protocol."),
-    "demo": ("checking", "Show the main job with simulated partners."),
+PLACES: dict[str, tuple[Place, str]] = {
+    "up": (_running, "Run the whole bridge on this machine."),
+    "web": (_running, "Run the web server."),
+    "worker": (_running, "Run one worker of a lane: in, out or poll."),
+    "clock": (_running, "Run the clock, which starts what is due."),
+    "migrate": (_running, "Bring the tables up to date."),
+    "sandbox": (_playground, "Simulated partners to try things with."),
+    "connect": (_connecting, "Plug in a marketplace, a supplier system or the sandbox."),
+    "pair": (_connecting, "Make a pairing code for a shop plugin."),
+    "check": (_connecting, "Check one connection, and set it active again when it works."),
+    "rotate": (_connecting, "Change the signing secrets of a shop."),
+    "token": (_connecting, "Make a token for the JSON API."),
+    "connections": (_looking, "List shops and marketplaces."),
+    "events": (_looking, "List messages of shops."),
+    "event": (_looking, "Show one message of a shop."),
+    "orders": (_looking, "List orders of all marketplaces."),
+    "order": (_looking, "Show one order: its story, and why it is not shipped yet."),
+    "offers": (_looking, "List what marketplaces show."),
+    "cases": (_looking, "List problems somebody must look at."),
+    "dead": (_looking, "List what is stuck, in both directions."),
+    "replay": (_acting, "Work stuck events or commands off again."),
+    "holiday": (_acting, "Put every offer to stock 0 and back, with proof."),
+    "sync": (_acting, "Send offers to a marketplace, or leave them as they are."),
+    "doctor": (_checking, "Say what is wrong, and what to do."),
+    "conformance": (_checking, "Test a supplier system against the protocol."),
+    "demo": (_checking, "Show the main job with simulated partners."),
 }
 
 
@@ -54,8 +94,8 @@ class Commands(click.Group):
         """The command, imported now; None when there is none of this name."""
         if cmd_name not in PLACES:
             return None
-        module = importlib.import_module(f"app.commands.{PLACES[cmd_name][0]}")
-        found: click.Command = getattr(module, cmd_name)
+        find, _ = PLACES[cmd_name]
+        found: click.Command = getattr(find(), cmd_name)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

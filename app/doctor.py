@@ -65,11 +65,15 @@ def examine() -> list[Finding]:
 def _database() -> Iterator[Finding]:
     try:
         number = int(db.session.execute(text("SHOW server_version_num")).scalar() or 0)
-        size = db.session.execute(text("SELECT pg_size_pretty(pg_database_size(current_database()))")).scalar()
+        size = db.session.execute(
+            text("SELECT pg_size_pretty(pg_database_size(current_database()))")
+        ).scalar()
     except SQLAlchemyError as error:
         db.session.rollback()
         why = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        yield Finding("database", "wrong", f"The database does not answer: {why}", "Start it, or correct DATABASE_URL.")
+        yield Finding(
+            "database", "wrong", f"The database does not answer: {why}", "Start it, or correct DATABASE_URL."
+        )
         return
     version = f"{number // 10000}.{number % 10000}"
     if number < OLDEST_POSTGRES:
@@ -94,12 +98,16 @@ def _migrations() -> Iterator[Finding]:
         yield Finding("migrations", "wrong", "The tables are missing.", "Run `shopbridge migrate`.")
     else:
         says = f"The tables are at revision {there}, this release wants {newest}."
-        yield Finding("migrations", "wrong", says, "Run `shopbridge migrate` with the newest release on any machine.")
+        yield Finding(
+            "migrations", "wrong", says, "Run `shopbridge migrate` with the newest release on any machine."
+        )
 
 
 def _redis() -> Iterator[Finding]:
     if not current_app.config["REDIS_URL"]:
-        yield Finding("redis", "wrong", "REDIS_URL is not set.", "Set it, or run everything with `shopbridge up`.")
+        yield Finding(
+            "redis", "wrong", "REDIS_URL is not set.", "Set it, or run everything with `shopbridge up`."
+        )
         return
     try:
         store = queues.connect()
@@ -134,7 +142,9 @@ def _addresses() -> Iterator[Finding]:
     local = _is_local(urlsplit(public).hostname or "") if public else _is_local(host)
     if config["SHOPBRIDGE_ALLOW_LOOPBACK"] and not local:
         says = "SHOPBRIDGE_ALLOW_LOOPBACK is on, and others reach this bridge: whoever may connect a shop can make it call this machine."
-        yield Finding("loopback", "wrong", says, "Take SHOPBRIDGE_ALLOW_LOOPBACK out (and start without --sandbox).")
+        yield Finding(
+            "loopback", "wrong", says, "Take SHOPBRIDGE_ALLOW_LOOPBACK out (and start without --sandbox)."
+        )
     yield from _public_url(public, host, sandbox=bool(config["SHOPBRIDGE_ALLOW_LOOPBACK"]))
 
 
@@ -143,11 +153,18 @@ def _public_url(public: str, host: str, *, sandbox: bool) -> Iterator[Finding]:
     to_do = "Set SHOPBRIDGE_PUBLIC_URL to the https address of your proxy, e.g. https://bridge.example."
     if not public:
         if not _is_local(host):
-            yield Finding("address", "wrong", f"Shops would be told to call http://{host}: that is no address.", to_do)
+            yield Finding(
+                "address", "wrong", f"Shops would be told to call http://{host}: that is no address.", to_do
+            )
         elif sandbox:
             yield Finding("address", "ok", "Only this machine can reach the bridge: right for the sandbox.")
         else:
-            yield Finding("address", "warn", f"SHOPBRIDGE_PUBLIC_URL is empty: shops on other machines cannot reach {host}.", to_do)
+            yield Finding(
+                "address",
+                "warn",
+                f"SHOPBRIDGE_PUBLIC_URL is empty: shops on other machines cannot reach {host}.",
+                to_do,
+            )
         return
     parts = urlsplit(public)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -155,7 +172,12 @@ def _public_url(public: str, host: str, *, sandbox: bool) -> Iterator[Finding]:
     elif parts.query or parts.fragment or parts.username:
         yield Finding("address", "wrong", "SHOPBRIDGE_PUBLIC_URL must be only scheme, name and path.", to_do)
     elif parts.scheme == "http" and not _is_local(parts.hostname):
-        yield Finding("address", "wrong", f"{public} is not https: events and addresses of buyers would travel openly.", to_do)
+        yield Finding(
+            "address",
+            "wrong",
+            f"{public} is not https: events and addresses of buyers would travel openly.",
+            to_do,
+        )
     else:
         yield Finding("address", "ok", f"Shops are told {public.rstrip('/')}/webhooks/...")
 
@@ -183,7 +205,9 @@ def _master_key() -> Iterator[Finding]:
             closed += 1
     if closed:
         says = f"The master key does not open the secrets of {closed} connections."
-        to_do = "Add the old key to SHOPBRIDGE_MASTER_KEYS (newest first), or put master.key of your backup back."
+        to_do = (
+            "Add the old key to SHOPBRIDGE_MASTER_KEYS (newest first), or put master.key of your backup back."
+        )
         yield Finding("master key", "wrong", says, to_do)
         return
     yield from _key_file()
@@ -219,7 +243,9 @@ def _clock() -> Iterator[Finding]:
 
 
 def _workers() -> Iterator[Finding]:
-    rows = db.session.execute(select(Heartbeat.name, Heartbeat.at, Heartbeat.facts).where(Heartbeat.name != "clock")).all()
+    rows = db.session.execute(
+        select(Heartbeat.name, Heartbeat.at, Heartbeat.facts).where(Heartbeat.name != "clock")
+    ).all()
     now = datetime.now(UTC)
     living = [row for row in rows if now - row.at <= SILENT]
     for lane in queues.LANES:
@@ -228,10 +254,20 @@ def _workers() -> Iterator[Finding]:
             yield Finding(f"worker {lane}", "ok", f"{count} running.")
         else:
             says = f"No worker of the lane “{lane}” is running."
-            yield Finding(f"worker {lane}", "wrong", says, f"Start `shopbridge worker {lane}`. What is due waits meanwhile.")
+            yield Finding(
+                f"worker {lane}",
+                "wrong",
+                says,
+                f"Start `shopbridge worker {lane}`. What is due waits meanwhile.",
+            )
     for row in rows:
         if now - row.at > SILENT and now - row.at < timedelta(days=1):
-            yield Finding("worker", "warn", f"{_silence(row.name, row.at)}.", "If it was stopped on purpose, forget this; it is gone tomorrow.")
+            yield Finding(
+                "worker",
+                "warn",
+                f"{_silence(row.name, row.at)}.",
+                "If it was stopped on purpose, forget this; it is gone tomorrow.",
+            )
 
 
 # --- work ----------------------------------------------------------------------------------------------------------
@@ -270,7 +306,12 @@ def _lanes() -> Iterator[Finding]:
 
 
 def _connections() -> Iterator[Finding]:
-    query = select(Connection).where(Connection.state != "removed").options(defer(Connection.secrets)).order_by(Connection.id)
+    query = (
+        select(Connection)
+        .where(Connection.state != "removed")
+        .options(defer(Connection.secrets))
+        .order_by(Connection.id)
+    )
     now, well = datetime.now(UTC), 0
     for each in db.session.scalars(query):
         problem = _connection(each, now)
@@ -286,27 +327,55 @@ def _connection(each: Connection, now: datetime) -> Finding | None:
     if each.state == "needs_attention":
         code = each.reason_code or "connection.paused"
         says = f"{name}: {reasons.sentence(code, each.reason_params, 'en')}"
-        return Finding("connection", "wrong", says, f"{reasons.next_step(code, each.reason_params, 'en')} Then: shopbridge check {each.key}")
+        return Finding(
+            "connection",
+            "wrong",
+            says,
+            f"{reasons.next_step(code, each.reason_params, 'en')} Then: shopbridge check {each.key}",
+        )
     if each.state == "paused":
-        return Finding("connection", "warn", f"{name} is paused: nothing is sent and nothing is fetched.", f"shopbridge check {each.key}")
+        return Finding(
+            "connection",
+            "warn",
+            f"{name} is paused: nothing is sent and nothing is fetched.",
+            f"shopbridge check {each.key}",
+        )
     if each.state == "pending" and now - each.created_at > LONG_PENDING:
         says = f"{name} waits since {_long(now - each.created_at)} for the first answer of the shop."
-        return Finding("connection", "warn", says, f"shopbridge check {each.key} says why it does not answer.")
+        return Finding(
+            "connection", "warn", says, f"shopbridge check {each.key} says why it does not answer."
+        )
     if each.paused_until is not None and each.paused_until > now:
-        return Finding("connection", "warn", f"{name} rests for {_long(each.paused_until - now)} because the partner asked for it.")
+        return Finding(
+            "connection",
+            "warn",
+            f"{name} rests for {_long(each.paused_until - now)} because the partner asked for it.",
+        )
     if not each.sync:
-        return Finding("connection", "warn", f"{name}: sending offers is switched off.", f"shopbridge sync on {each.key}")
+        return Finding(
+            "connection", "warn", f"{name}: sending offers is switched off.", f"shopbridge sync on {each.key}"
+        )
     return None
 
 
 def _stuck() -> Iterator[Finding]:
     dead = sum(
-        int(db.session.scalar(select(func.count()).select_from(table).where(table.state.in_(("refused", "dead")))) or 0)
+        int(
+            db.session.scalar(
+                select(func.count()).select_from(table).where(table.state.in_(("refused", "dead")))
+            )
+            or 0
+        )
         for table in (Event, Command)
     )
     cases = int(db.session.scalar(select(func.count()).select_from(Case).where(Case.state == "open")) or 0)
     if dead:
-        yield Finding("stuck", "warn", f"{dead} events or commands are refused or dead.", "`shopbridge dead` says why; then `shopbridge replay`.")
+        yield Finding(
+            "stuck",
+            "warn",
+            f"{dead} events or commands are refused or dead.",
+            "`shopbridge dead` says why; then `shopbridge replay`.",
+        )
     if cases:
         yield Finding("cases", "warn", f"{cases} open problems.", "`shopbridge cases` lists them.")
     if not dead and not cases:

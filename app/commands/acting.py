@@ -21,7 +21,9 @@ STUCK = ("refused", "dead")
 
 
 @click.group(invoke_without_command=True)
-@click.option("--reason", metavar="CODE", help="Everything that is stuck for this reason, in both directions.")
+@click.option(
+    "--reason", metavar="CODE", help="Everything that is stuck for this reason, in both directions."
+)
 @click.option("--since", type=finding.Moment(), help="From this time on: a time, or 30m, 2h, 14d ago.")
 @click.option("--until", type=finding.Moment(), help="Before this time.")
 @click.option("--connection", metavar="KEY", help="Only of this connection (key or name); a range needs one.")
@@ -29,7 +31,13 @@ STUCK = ("refused", "dead")
 @showing.json_option
 @click.pass_context
 def replay(
-    ctx: click.Context, reason: str | None, since: datetime | None, until: datetime | None, connection: str | None, done_too: bool, as_json: bool
+    ctx: click.Context,
+    reason: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    connection: str | None,
+    done_too: bool,
+    as_json: bool,
 ) -> None:
     """Work stuck events and commands off again: one, a range, or all with one reason.
 
@@ -45,9 +53,13 @@ def replay(
         return
     in_range = since is not None or until is not None
     if (reason is not None) == in_range:
-        stop("Say what to replay: `event ID`, `command ID`, --reason CODE, or --since/--until with --connection.")
+        stop(
+            "Say what to replay: `event ID`, `command ID`, --reason CODE, or --since/--until with --connection."
+        )
     if in_range and connection is None:
-        stop("A range needs --connection: replaying everything of everybody by accident must not be possible.")
+        stop(
+            "A range needs --connection: replaying everything of everybody by accident must not be possible."
+        )
     with opening.bridge():
         found = None if connection is None else finding.connection(db.session(), connection)
         events = _conditions(Event, Event.received_at, found, reason, since, until)
@@ -58,7 +70,12 @@ def replay(
 
 
 def _conditions(
-    table: Any, column: Any, found: Connection | None, reason: str | None, since: datetime | None, until: datetime | None
+    table: Any,
+    column: Any,
+    found: Connection | None,
+    reason: str | None,
+    since: datetime | None,
+    until: datetime | None,
 ) -> list[Any]:
     where = [] if found is None else [table.connection_id == found.id]
     if reason is not None:
@@ -78,7 +95,9 @@ def replay_event(event_ids: tuple[str, ...], as_json: bool) -> None:
     with opening.bridge():
         count = _events([Event.id.in_([finding.number(each) for each in event_ids])])
         if not count:
-            stop("Nothing to replay: there is no such event, it is still due, or its body was emptied after the replay window.")
+            stop(
+                "Nothing to replay: there is no such event, it is still due, or its body was emptied after the replay window."
+            )
         _tell({"events": count, "commands": 0}, as_json)
 
 
@@ -103,7 +122,10 @@ def _events(where: list[Any]) -> int:
 
 
 def _commands(where: list[Any]) -> int:
-    count = int(db.session.scalar(select(func.count()).select_from(Command).where(*where, Command.state.in_(STUCK))) or 0)
+    count = int(
+        db.session.scalar(select(func.count()).select_from(Command).where(*where, Command.state.in_(STUCK)))
+        or 0
+    )
     for connection_id in outbox.replay(db.session(), *where):
         queues.ring("out", connection_id)
     return count
@@ -128,7 +150,9 @@ def holiday(wish: str, account: str, connection: str | None, as_json: bool) -> N
     """Put every offer to stock 0 (on) and back (off), and count what the marketplaces have confirmed (status)."""
     with opening.bridge():
         owner = finding.account(db.session(), account)
-        marketplace = None if connection is None else finding.connection(db.session(), connection, role="marketplace")
+        marketplace = (
+            None if connection is None else finding.connection(db.session(), connection, role="marketplace")
+        )
         if marketplace is not None and marketplace.account_id != owner.id:
             stop(f"“{marketplace.name}” belongs to another account.")
         if wish != "status":
@@ -143,7 +167,9 @@ def holiday(wish: str, account: str, connection: str | None, as_json: bool) -> N
 def _marketplaces(owner: Account, one: Connection | None) -> list[int]:
     if one is not None:
         return [one.id]
-    query = select(Connection.id).where(Connection.account_id == owner.id, Connection.role == "marketplace", Connection.state != "removed")
+    query = select(Connection.id).where(
+        Connection.account_id == owner.id, Connection.role == "marketplace", Connection.state != "removed"
+    )
     return list(db.session.scalars(query))
 
 
@@ -151,18 +177,31 @@ def _tell_holiday(owner: Account, marketplace: Connection | None, as_json: bool)
     on = owner.holiday or (marketplace is not None and marketplace.holiday)
     progress = holidays.progress(db.session(), owner, marketplace)
     silent = _without_sync(owner, marketplace)
-    answer = {"on": on, "offers": progress.offers, "confirmed_at_zero": progress.confirmed, "last_confirmed_at": progress.at, "sync_off": silent}
+    answer = {
+        "on": on,
+        "offers": progress.offers,
+        "confirmed_at_zero": progress.confirmed,
+        "last_confirmed_at": progress.at,
+        "sync_off": silent,
+    }
     if as_json:
         showing.as_json_text(answer)
         return
     when = f", {progress.at:%d.%m. %H:%M} UTC" if progress.at else ""
-    click.echo(f"Holiday is {'on' if on else 'off'}: {progress.confirmed:,} of {progress.offers:,} offers confirmed at 0{when}.")
+    click.echo(
+        f"Holiday is {'on' if on else 'off'}: {progress.confirmed:,} of {progress.offers:,} offers confirmed at 0{when}."
+    )
     for name in silent if on else ():
         click.echo(f"Sending to {name} is off, so its offers stay as last sent: shopbridge sync on “{name}”.")
 
 
 def _without_sync(owner: Account, one: Connection | None) -> list[str]:
-    where = [Connection.account_id == owner.id, Connection.role == "marketplace", Connection.sync.is_(False), Connection.state != "removed"]
+    where = [
+        Connection.account_id == owner.id,
+        Connection.role == "marketplace",
+        Connection.sync.is_(False),
+        Connection.state != "removed",
+    ]
     if one is not None:
         where.append(Connection.id == one.id)
     return list(db.session.scalars(select(Connection.name).where(*where).order_by(Connection.id)))
@@ -180,7 +219,11 @@ def sync(wish: str, connection: str, as_json: bool) -> None:
     with opening.bridge():
         found = finding.connection(db.session(), connection, role="marketplace")
         found.sync = wish == "on"
-        counted = select(func.count()).select_from(Offer).where(Offer.connection_id == found.id, Offer.state == "on_sale")
+        counted = (
+            select(func.count())
+            .select_from(Offer)
+            .where(Offer.connection_id == found.id, Offer.state == "on_sale")
+        )
         on_sale = int(db.session.scalar(counted) or 0)
         if found.sync:
             db.session.execute(update(Offer).where(Offer.connection_id == found.id).values(stale=True))
@@ -191,4 +234,6 @@ def sync(wish: str, connection: str, as_json: bool) -> None:
         elif found.sync:
             click.echo(f"Offers are sent to {found.name} again.")
         else:
-            click.echo(f"Nothing is sent to {found.name} any more. {on_sale:,} offers stay on sale, as they were last sent.")
+            click.echo(
+                f"Nothing is sent to {found.name} any more. {on_sale:,} offers stay on sale, as they were last sent."
+            )

@@ -22,14 +22,23 @@ def doctor(as_json: bool) -> None:
         with opening.bridge():
             found = the_doctor.examine()
     except (opening.NotRunning, RuntimeError) as error:
-        found = [the_doctor.Finding("bridge", "wrong", str(error), "Start it with `shopbridge up`, or set DATABASE_URL and REDIS_URL.")]
+        found = [
+            the_doctor.Finding(
+                "bridge",
+                "wrong",
+                str(error),
+                "Start it with `shopbridge up`, or set DATABASE_URL and REDIS_URL.",
+            )
+        ]
     wrong = sum(each.level == "wrong" for each in found)
     if as_json:
         showing.as_json_text({"healthy": not wrong, "findings": [vars(each) for each in found]})
     else:
         _print(found)
         look = sum(each.level == "warn" for each in found)
-        click.echo(f"\n{'Everything is in its place.' if not wrong else f'{wrong} wrong.'}{f' {look} to look at.' if look else ''}")
+        click.echo(
+            f"\n{'Everything is in its place.' if not wrong else f'{wrong} wrong.'}{f' {look} to look at.' if look else ''}"
+        )
     if wrong:
         raise click.exceptions.Exit(1)
 
@@ -56,7 +65,7 @@ def conformance(connection: str | None, kit: bool, as_json: bool) -> None:
 def demo(arguments: tuple[str, ...]) -> None:
     """Show the main job with simulated partners: an offer goes out, an order comes in, a parcel is reported, nothing is lost."""
     try:
-        from app import demo as the_demo
+        from app import demo as the_demo  # type: ignore[attr-defined,unused-ignore]
     except ImportError:
         stop("The demo is not part of this installation.")
     result = the_demo.run(*arguments) if arguments else the_demo.run()

@@ -1,7 +1,6 @@
 """Plugging partners in: marketplaces by their keys, supplier systems by a pair of secrets, shop plugins by a pairing code.
 
-What may go wrong is said by the connection check in plain words (I1). A connection whose check fails stays, marked, so that
-`shopbridge check` can be run again when it is mended.
+What may go wrong is said by the connection check in plain words (I1). Keys that a marketplace refuses are not kept.
 """
 
 from __future__ import annotations
@@ -35,7 +34,11 @@ class Partners(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Marketplaces in alphabetical order, then the others."""
-        return [*(each.key for each in registry.providers().values() if each.role == "marketplace"), "standard", "sandbox"]
+        return [
+            *(each.key for each in registry.providers().values() if each.role == "marketplace"),
+            "standard",
+            "sandbox",
+        ]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Drawn from the provider's own settings."""
@@ -62,31 +65,62 @@ def connect() -> None:
 
 def _marketplace_command(provider: Provider) -> click.Command:
     @click.command(provider.key, help=_explained(provider), short_help=f"Plug in {provider.name}.")
-    @finding.account_option
-    @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated. Lists with commas.")
+    @click.option("--account", metavar="NAME", help="The merchant; made on first use.")
+    @click.option(
+        "--connection", metavar="KEY", help="Change settings of this connection instead of making one."
+    )
+    @click.option(
+        "--set",
+        "given",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="One setting; may be repeated. Lists with commas.",
+    )
     @click.option("--name", help=f"How the connection is called; default: {provider.name}.")
     @click.option("--base-url", help="Another address than the marketplace's own, e.g. of a test system.")
-    @click.option("--no-check", is_flag=True, help="Do not ask the marketplace whether the keys work.")
     @showing.json_option
     def command(
-        account: str, given: tuple[str, ...], name: str | None, base_url: str | None, no_check: bool, as_json: bool
+        account: str | None,
+        connection: str | None,
+        given: tuple[str, ...],
+        name: str | None,
+        base_url: str | None,
+        as_json: bool,
     ) -> None:
+        if (account is None) == (connection is None):
+            stop("Say for whom: --account NAME for a new connection, or --connection KEY to change one.")
+        values = _read(provider, given)
         with opening.bridge() as app:
-            values = _complete(provider, _read(provider, given), as_json)
-            owner = finding.account_or_new(db.session(), account, quiet=as_json)
+            if connection is not None:
+                _change(provider, connection, values, as_json)
+                return
+            values = _complete(provider, values, as_json)
+            owner = finding.account_or_new(db.session(), str(account), quiet=as_json)
             made = accounts.connect_marketplace(
                 db.session(), owner, provider.key, values, name=name, base_url=base_url,
                 allow_loopback=app.config["SHOPBRIDGE_ALLOW_LOOPBACK"],
             )  # fmt: skip
             db.session.commit()
-            checked = {"ok": None, "says": "not checked", "facts": {}} if no_check else look(made)
-            _tell_marketplace(made, checked, as_json)
+            _tell_new(made, look(made), as_json)
 
     return command
 
 
+def _change(provider: Provider, word: str, values: dict[str, Any], as_json: bool) -> None:
+    found = finding.connection(db.session(), word, role="marketplace")
+    if found.provider != provider.key:
+        stop(f"“{found.name}” is no connection to {provider.name}.")
+    accounts.change_marketplace(db.session(), found, values)
+    db.session.commit()
+    _tell_checked(found, look(found), as_json)
+
+
 def _explained(provider: Provider) -> str:
-    lines = [f"Plug in {provider.name}. Settings for --set; required ones are asked for on a terminal:", "", "\b"]
+    lines = [
+        f"Plug in {provider.name}. Settings for --set; required ones are asked for on a terminal:",
+        "",
+        "\b",
+    ]
     for name, field in provider.settings().fields.items():
         said = field.metadata.get("help", {}).get("en", "")
         lines.append(f"{name}{' (required)' if field.required else ''}: {said}")
@@ -143,16 +177,25 @@ def _complete(provider: Provider, values: dict[str, Any], as_json: bool) -> dict
     return values
 
 
-def _tell_marketplace(made: Connection, checked: Mapping[str, Any], as_json: bool) -> None:
-    answer = {"connection": made.key, "name": made.name, "state": made.state, "check": checked}
+def _tell_new(made: Connection, checked: Mapping[str, Any], as_json: bool) -> None:
+    """A connection whose keys are refused is not kept; one that could not be asked is, because the keys may be right."""
+    if made.state == "needs_attention":
+        name = made.name
+        db.session.delete(made)
+        db.session.commit()
+        stop(f"{name} was not connected: {checked['says']}")
+    for lane in ("poll", "out"):
+        queues.ring(lane, made.id)
     if as_json:
-        showing.as_json_text(answer)
-    elif checked["ok"] is not False:
-        click.echo(f"{made.name} is connected ({made.key}). {checked['says']}")
-        if made.shop_id is None:
-            click.echo("No shop gets its orders yet: connect one with `shopbridge pair` or `shopbridge connect standard`.")
-    if checked["ok"] is False:
-        stop(f"{made.name} was added ({made.key}) but does not work: {checked['says']} Then: shopbridge check {made.key}")
+        showing.as_json_text(
+            {"connection": made.key, "name": made.name, "state": made.state, "check": checked}
+        )
+        return
+    click.echo(f"{made.name} is connected ({made.key}). {checked['says']}")
+    if made.shop_id is None:
+        click.echo(
+            "No shop gets its orders yet: connect one with `shopbridge pair` or `shopbridge connect standard`."
+        )
 
 
 # --- the check -----------------------------------------------------------------------------------------
@@ -164,7 +207,9 @@ def look(connection: Connection) -> dict[str, Any]:
 
     partner = Partner(connection)
     db.session.commit()
-    ask: Callable[[Any], tuple[bool, str, dict[str, Any]]] = _ask_shop if connection.role == "shop" else _ask_marketplace
+    ask: Callable[[Any], tuple[bool, str, dict[str, Any]]] = (
+        _ask_shop if connection.role == "shop" else _ask_marketplace
+    )
     try:
         ok, says, facts = ask(partner.client)
     except ShopbridgeError as error:
@@ -208,7 +253,11 @@ def _works(connection: Connection, facts: Mapping[str, Any]) -> None:
 def _needs_attention(connection: Connection, code: str, params: Mapping[str, Any]) -> None:
     from app import plan
 
-    connection.state, connection.reason_code, connection.reason_params = "needs_attention", code, plan.jsonable(params)
+    connection.state, connection.reason_code, connection.reason_params = (
+        "needs_attention",
+        code,
+        plan.jsonable(params),
+    )
 
 
 @click.command()
@@ -221,16 +270,25 @@ def check(connection: str, as_json: bool) -> None:
         if found.state == "removed":
             stop(f"{found.name} was removed. Pair the shop again with `shopbridge pair`.")
         if found.role == "shop" and not found.base_url:
-            stop(f"{found.name} has no address to be asked at: it only reports. Its last event came {showing.moment(found.last_event_at)}.")
-        checked = look(found)
-        for lane in ("out", "poll", "in") if checked["ok"] else ():
-            queues.ring(lane, found.id)
+            stop(
+                f"{found.name} has no address to be asked at: it only reports. Its last event came {showing.moment(found.last_event_at)}."
+            )
+        _tell_checked(found, look(found), as_json)
+
+
+def _tell_checked(found: Connection, checked: Mapping[str, Any], as_json: bool) -> None:
+    """What the check said; exit code 1 when it does not work."""
+    lanes: tuple[queues.Lane, ...] = ("out", "poll", "in") if checked["ok"] else ()
+    for lane in lanes:
+        queues.ring(lane, found.id)
+    if as_json:
+        showing.as_json_text({"connection": found.key, "name": found.name, "state": found.state, **checked})
+    if not checked["ok"]:
         if as_json:
-            showing.as_json_text({"connection": found.key, "name": found.name, "state": found.state, **checked})
-        if not checked["ok"]:
-            stop(f"{found.name} does not work: {checked['says']}") if not as_json else sys.exit(1)
-        if not as_json:
-            click.echo(f"{found.name} works and is {found.state}. {checked['says']}")
+            raise click.exceptions.Exit(1)
+        stop(f"{found.name} does not work: {checked['says']}")
+    if not as_json:
+        click.echo(f"{found.name} works and is {found.state}. {checked['says']}")
 
 
 # --- shops and suppliers ---------------------------------------------------------------------------------
@@ -270,13 +328,17 @@ def standard(account: str, name: str, command_url: str | None, as_json: bool) ->
 def pair(platform: str, account: str, as_json: bool) -> None:
     """Make a pairing code for the plugin of a PLATFORM (woocommerce): one use, 15 minutes. The merchant pastes it into the plugin."""
     with opening.bridge() as app:
-        if platform not in (shops := [each.key for each in registry.providers().values() if each.role == "shop"]):
+        if platform not in (
+            shops := [each.key for each in registry.providers().values() if each.role == "shop"]
+        ):
             stop(f"There is no shop plugin “{platform}”. There are: {', '.join(shops)}.")
         owner = finding.account_or_new(db.session(), account, quiet=as_json)
         code = accounts.make_pairing(db.session(), owner, platform)
         expires = datetime.now(UTC) + timedelta(minutes=accounts.CODE_MINUTES)
         db.session.commit()
-        showing.answer({"bridge": public_url(app), "code": code, "expires_at": showing.moment(expires)}, as_json)
+        showing.answer(
+            {"bridge": public_url(app), "code": code, "expires_at": showing.moment(expires)}, as_json
+        )
 
 
 @click.command()
@@ -298,14 +360,18 @@ def token(account: str | None, operator: bool, name: str, as_json: bool) -> None
 
 @click.command()
 @click.argument("connection")
-@click.option("--now", is_flag=True, help="The old secrets stop working at once (they are known to a stranger).")
+@click.option(
+    "--now", is_flag=True, help="The old secrets stop working at once (they are known to a stranger)."
+)
 @showing.json_option
 def rotate(connection: str, now: bool, as_json: bool) -> None:
     """Change the signing secrets of a shop or supplier CONNECTION; the old ones stay valid for 24 hours. Shown once."""
     with opening.bridge() as app:
         found = finding.connection(db.session(), connection, role="shop")
         told_shop = _tells_plugin(found)
-        event_secret, command_secret = accounts.rotate_secrets(db.session(), found, 0 if now else accounts.OVERLAP_HOURS)
+        event_secret, command_secret = accounts.rotate_secrets(
+            db.session(), found, 0 if now else accounts.OVERLAP_HOURS
+        )
         db.session.commit()
         answer = {
             "webhook_url": f"{public_url(app)}/webhooks/{found.key}",
@@ -332,5 +398,3 @@ def public_url(app: Flask) -> str:
 
     own = f"http://{reachable(config['SHOPBRIDGE_HOST'])}:{config['SHOPBRIDGE_PORT']}"
     return str(config["SHOPBRIDGE_PUBLIC_URL"] or own).rstrip("/")
-
-

@@ -13,7 +13,7 @@ import click
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.commands.problems import stop
+from app.commands.problems import Problem, stop
 from app.models import Account, Connection
 
 _ID = re.compile(r"(?:[a-z]{2,4}_)?([1-9][0-9]{0,17})")
@@ -27,8 +27,12 @@ def account(session: Session, name: str) -> Account:
     if found is not None:
         return found
     names = session.scalars(select(Account.name).order_by(Account.name).limit(20)).all()
-    there = f"There are: {', '.join(names)}." if names else "There is none yet: `shopbridge connect` and `shopbridge pair` make one."
-    stop(f"There is no account “{name}”. {there}")
+    there = (
+        f"There are: {', '.join(names)}."
+        if names
+        else "There is none yet: `shopbridge connect` and `shopbridge pair` make one."
+    )
+    raise Problem(f"There is no account “{name}”. {there}")
 
 
 def account_or_new(session: Session, name: str, *, quiet: bool = False) -> Account:
@@ -45,7 +49,9 @@ def account_or_new(session: Session, name: str, *, quiet: bool = False) -> Accou
 
 def connection(session: Session, word: str, *, role: str | None = None) -> Connection:
     """The connection with this key or name, of this role."""
-    query = select(Connection).where((Connection.key == word) | (func.lower(Connection.name) == word.lower().strip()))
+    query = select(Connection).where(
+        (Connection.key == word) | (func.lower(Connection.name) == word.lower().strip())
+    )
     found = session.scalars(query.order_by(Connection.id)).all()
     if len(found) > 1:
         found = [each for each in found if each.state != "removed"] or found
@@ -67,7 +73,7 @@ def number(text: str) -> int:
     return int(found[1])
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[datetime]):
     """A time: ISO 8601 (UTC when it names no zone), or so long ago: 90s, 30m, 2h, 14d."""
 
     name = "time"
@@ -82,7 +88,9 @@ class Moment(click.ParamType):
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no time. Write 2026-11-21T14:00, or 30m, 2h, 14d for so long ago.", param, ctx)
+            self.fail(
+                f"{value!r} is no time. Write 2026-11-21T14:00, or 30m, 2h, 14d for so long ago.", param, ctx
+            )
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -39,7 +39,9 @@ def of_worker(made: Flask, lane: str, name: str | None) -> Iterator[str]:
     stopped = threading.Event()
     _bury_the_dead(host)
     _beat(shown, facts)
-    thread = threading.Thread(target=_keep_beating, args=(made, shown, facts, stopped), name="heartbeat", daemon=True)
+    thread = threading.Thread(
+        target=_keep_beating, args=(made, shown, facts, stopped), name="heartbeat", daemon=True
+    )
     thread.start()
     try:
         yield shown
@@ -61,7 +63,7 @@ def _keep_beating(made: Flask, name: str, facts: dict[str, Any], stopped: thread
 def _beat(name: str, facts: dict[str, Any]) -> None:
     values = {"at": datetime.now(UTC), "facts": facts}
     with db.engine.begin() as connection:
-        written = insert(Heartbeat.__table__).values(name=name, **values)
+        written = insert(Heartbeat).values(name=name, **values)
         connection.execute(written.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
@@ -76,7 +78,9 @@ def _forget(name: str) -> None:
 def _bury_the_dead(host: str) -> None:
     """Rows of workers of this machine that were killed: nobody else would take them away, and they would look like silent ones."""
     with db.engine.begin() as connection:
-        rows = connection.execute(select(Heartbeat.name, Heartbeat.facts).where(Heartbeat.facts["host"].astext == host)).all()
+        rows = connection.execute(
+            select(Heartbeat.name, Heartbeat.facts).where(Heartbeat.facts["host"].astext == host)
+        ).all()
         dead = [row.name for row in rows if not psutil.pid_exists(int(row.facts.get("pid", 0)))]
         if dead:
             connection.execute(delete(Heartbeat).where(Heartbeat.name.in_(dead)))

@@ -12,15 +12,35 @@ from sqlalchemy.orm import defer, selectinload
 
 from app import obstacles
 from app.commands import finding, opening, showing
-from app.commands.problems import stop
+from app.commands.problems import Problem, stop
 from app.extensions import db
 from app.messages import PieceState
-from app.models import Account, Attempt, Case, Command, Connection, Event, Offer, Order, Product, Shipment, Timeline
+from app.models import (
+    Account,
+    Attempt,
+    Case,
+    Command,
+    Connection,
+    Event,
+    Offer,
+    Order,
+    Product,
+    Shipment,
+    Timeline,
+)
 from app.rules import reasons, status
 
 connection_option = click.option("--connection", metavar="KEY", help="Only of this connection (key or name).")
 EVENT_STATES = ("due", "leased", "done", "superseded", "refused", "dead")
-OFFER_STATES = ("waiting", "on_sale", "off", "needs_product", "needs_variation", "refused", "changed_elsewhere")
+OFFER_STATES = (
+    "waiting",
+    "on_sale",
+    "off",
+    "needs_product",
+    "needs_variation",
+    "refused",
+    "changed_elsewhere",
+)
 
 
 def said(code: str | None, params: dict[str, Any] | None = None, locale: str = "en") -> str | None:
@@ -54,7 +74,12 @@ def connections(account: str | None, as_json: bool) -> None:
             "key": "key", "account": "account", "name": "name", "role": "role", "state": "state", "sync": "sync", "reason": "why",
             "last_ok_at": "last worked", "last_event_at": "last event",
         }  # fmt: skip
-        _show(rows, columns, as_json, empty="Nothing is connected yet. Begin with `shopbridge connect` or `shopbridge pair`.")
+        _show(
+            rows,
+            columns,
+            as_json,
+            empty="Nothing is connected yet. Begin with `shopbridge connect` or `shopbridge pair`.",
+        )
 
 
 def _connection(each: Connection) -> dict[str, Any]:
@@ -103,8 +128,16 @@ def events(
 ) -> None:  # fmt: skip
     """List messages of shops, newest first."""
     with opening.bridge():
-        asked = ((Event.state, state), (Event.type, kind), (Event.subject, subject), (Event.reason_code, reason))
-        where = [*_of(Event.connection_id, connection), *(column == value for column, value in asked if value is not None)]
+        asked = (
+            (Event.state, state),
+            (Event.type, kind),
+            (Event.subject, subject),
+            (Event.reason_code, reason),
+        )
+        where = [
+            *_of(Event.connection_id, connection),
+            *(column == value for column, value in asked if value is not None),
+        ]
         if since is not None:
             where.append(Event.received_at >= since)
         if until is not None:
@@ -155,7 +188,9 @@ def event(event_id: str, body: bool, as_json: bool) -> None:
             answer["what_to_do"] = reasons.next_step(found.reason_code, found.reason_params or {}, "en")
         if body:
             raw = found.body
-            answer["body"] = "(emptied: the replay window is over)" if raw is None else raw.decode("utf-8", "replace")
+            answer["body"] = (
+                "(emptied: the replay window is over)" if raw is None else raw.decode("utf-8", "replace")
+            )
         showing.answer(answer, as_json)
 
 
@@ -170,7 +205,12 @@ def event(event_id: str, body: bool, as_json: bool) -> None:
 @showing.limit_option
 @showing.json_option
 def orders(
-    connection: str | None, account: str | None, is_open: bool | None, since: datetime | None, limit: int, as_json: bool
+    connection: str | None,
+    account: str | None,
+    is_open: bool | None,
+    since: datetime | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """List orders of all marketplaces in one place, newest first."""
     with opening.bridge():
@@ -243,13 +283,19 @@ def _find_order(word: str) -> Order:
     if word.startswith("ord_") or (word.isascii() and word.isdigit() and len(word) < 12):
         wanted.insert(0, Order.id == finding.number(word))
     for where in wanted:
-        query = select(Order).where(where).options(selectinload(Order.pieces), selectinload(Order.lines), defer(Order.buyer))
+        query = (
+            select(Order)
+            .where(where)
+            .options(selectinload(Order.pieces), selectinload(Order.lines), defer(Order.buyer))
+        )
         found = db.session.scalars(query.limit(2)).all()
         if len(found) > 1:
-            stop(f"Several orders have the number {word}: use the id, {' or '.join(f'ord_{each.id}' for each in found)}.")
+            stop(
+                f"Several orders have the number {word}: use the id, {' or '.join(f'ord_{each.id}' for each in found)}."
+            )
         if found:
             return found[0]
-    stop(f"There is no order {word}.")
+    raise Problem(f"There is no order {word}.")
 
 
 def _story(found: Order) -> dict[str, Any]:
@@ -271,13 +317,26 @@ def _story(found: Order) -> dict[str, Any]:
             for line in found.lines
         ],
         "shipments": [
-            {"tracking_number": each.tracking_number, "carrier": each.carrier_name or each.carrier, "confirmed_at": each.confirmed_at}
-            for each in db.session.scalars(select(Shipment).where(Shipment.order_id == found.id).order_by(Shipment.id))
+            {
+                "tracking_number": each.tracking_number,
+                "carrier": each.carrier_name or each.carrier,
+                "confirmed_at": each.confirmed_at,
+            }
+            for each in db.session.scalars(
+                select(Shipment).where(Shipment.order_id == found.id).order_by(Shipment.id)
+            )
         ],
-        "cases": [_case(each, named, locale) for each in db.session.scalars(select(Case).where(Case.order_id == found.id, Case.state == "open"))],
+        "cases": [
+            _case(each, named, locale)
+            for each in db.session.scalars(
+                select(Case).where(Case.order_id == found.id, Case.state == "open")
+            )
+        ],
         "timeline": [
             {"at": line.at, "code": line.code, "says": said(line.code, dict(line.params), locale)}
-            for line in db.session.scalars(select(Timeline).where(Timeline.order_id == found.id).order_by(Timeline.id))
+            for line in db.session.scalars(
+                select(Timeline).where(Timeline.order_id == found.id).order_by(Timeline.id)
+            )
         ],
     }
 
@@ -295,14 +354,26 @@ def _why(found: Order, locale: str) -> dict[str, Any] | None:
 
 
 def _print_story(told: dict[str, Any]) -> None:
-    click.echo(f"{told['id']}  {told['marketplace']} {told['external_id']}  {told['state']}  {told['total_text']}")
-    in_shop = f"{told['shop']}: {told['shop_number']} ({told['shop_status']})" if told["shop_order_id"] else "not in the shop yet"
-    click.echo(f"placed {showing.moment(told['placed_at'])}, ship by {showing.moment(told['ship_by']) or 'unknown'}, {in_shop}")
+    click.echo(
+        f"{told['id']}  {told['marketplace']} {told['external_id']}  {told['state']}  {told['total_text']}"
+    )
+    in_shop = (
+        f"{told['shop']}: {told['shop_number']} ({told['shop_status']})"
+        if told["shop_order_id"]
+        else "not in the shop yet"
+    )
+    click.echo(
+        f"placed {showing.moment(told['placed_at'])}, ship by {showing.moment(told['ship_by']) or 'unknown'}, {in_shop}"
+    )
     for line in told["lines"]:
-        click.echo(f"  {line['pieces']} x {line['sku']} {line['title']}  {', '.join(sorted(set(line['states'])))}")
+        click.echo(
+            f"  {line['pieces']} x {line['sku']} {line['title']}  {', '.join(sorted(set(line['states'])))}"
+        )
     for each in told["shipments"]:
         number = each["tracking_number"] or "without a number"
-        click.echo(f"  parcel {each['carrier'] or ''} {number}{' (confirmed)' if each['confirmed_at'] else ''}")
+        click.echo(
+            f"  parcel {each['carrier'] or ''} {number}{' (confirmed)' if each['confirmed_at'] else ''}"
+        )
     click.echo("")
     for line in told["timeline"]:
         click.echo(f"{line['at']:%d.%m. %H:%M:%S}  {line['says']}")
@@ -326,10 +397,17 @@ def offers(connection: str | None, state: str | None, sku: str | None, limit: in
     """List what marketplaces show: state, reason, and whether the newest wish is confirmed there."""
     with opening.bridge():
         where = _of(Offer.connection_id, connection)
-        where += [column == value for column, value in ((Offer.state, state), (Product.sku, sku)) if value is not None]
+        where += [
+            column == value
+            for column, value in ((Offer.state, state), (Product.sku, sku))
+            if value is not None
+        ]
         query = select(Offer, Product).join(Product, Product.id == Offer.product_id).where(*where)
         named = finding.names(db.session())
-        rows = [_offer(offer, product, named) for offer, product in db.session.execute(query.order_by(Product.sku, Offer.id).limit(limit))]
+        rows = [
+            _offer(offer, product, named)
+            for offer, product in db.session.execute(query.order_by(Product.sku, Offer.id).limit(limit))
+        ]
         columns = {
             "id": "id", "marketplace": "marketplace", "sku": "sku", "gtin": "gtin", "state": "state", "stock": "stock", "price": "price",
             "confirmed": "confirmed", "reason": "why",
@@ -352,7 +430,9 @@ def _offer(offer: Offer, product: Product, named: dict[int, Connection]) -> dict
         "confirmed_at": offer.confirmed_at,
         "reason_code": offer.reason_code,
         "reason": said(offer.reason_code, offer.reason_params),
-        "what_to_do": reasons.next_step(offer.reason_code, offer.reason_params, "en") if offer.reason_code else None,
+        "what_to_do": reasons.next_step(offer.reason_code, offer.reason_params, "en")
+        if offer.reason_code
+        else None,
     }
 
 
@@ -376,7 +456,15 @@ def cases(account: str | None, code: str | None, closed: bool, limit: int, as_js
         named = finding.names(db.session())
         query = select(Case).where(*where).order_by(Case.id.desc()).limit(limit)
         rows = [_case(each, named) for each in db.session.scalars(query)]
-        columns = {"id": "id", "opened_at": "since", "connection": "connection", "subject": "about", "who": "who", "says": "what", "what_to_do": "what to do"}
+        columns = {
+            "id": "id",
+            "opened_at": "since",
+            "connection": "connection",
+            "subject": "about",
+            "who": "who",
+            "says": "what",
+            "what_to_do": "what to do",
+        }
         _show(rows, columns, as_json, empty="No open problems.")
 
 
@@ -432,7 +520,9 @@ def _stuck(each: Any, prefix: str, named: dict[int, Connection]) -> dict[str, An
         "attempts": each.attempts,
         "reason_code": each.reason_code,
         "reason": said(each.reason_code, each.reason_params),
-        "what_to_do": reasons.next_step(each.reason_code, each.reason_params or {}, "en") if each.reason_code else None,
+        "what_to_do": reasons.next_step(each.reason_code, each.reason_params or {}, "en")
+        if each.reason_code
+        else None,
         "last_answer": _last_answer(each.id) if prefix == "cmd" else None,
     }
 

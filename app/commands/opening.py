@@ -40,7 +40,9 @@ def settings() -> dict[str, Any]:
     bridge = running()
     if bridge is not None and runfile.is_meant(os.environ, bridge):
         if bridge.master_key_file is None and not loaded["SHOPBRIDGE_MASTER_KEYS"]:
-            raise NotRunning("The running bridge has its keys from SHOPBRIDGE_MASTER_KEYS. Set it in this terminal too.")
+            raise NotRunning(
+                "The running bridge has its keys from SHOPBRIDGE_MASTER_KEYS. Set it in this terminal too."
+            )
         theirs = config.load(bridge.settings)
         loaded |= {name: theirs[name] for name in bridge.settings if not os.environ.get(name)}
     if not loaded["DATABASE_URL"]:
@@ -78,7 +80,9 @@ def made_from(loaded: dict[str, Any], *, web: bool = False) -> Flask:
     try:
         return create_app(loaded, web=web)
     except ValueError as error:
-        raise NotRunning(f"The master keys are wrong: {error}. They are in SHOPBRIDGE_MASTER_KEYS or in the key file.") from None
+        raise NotRunning(
+            f"The master keys are wrong: {error}. They are in SHOPBRIDGE_MASTER_KEYS or in the key file."
+        ) from None
 
 
 def level(loaded: dict[str, Any]) -> Level:

@@ -69,7 +69,7 @@ def kaufland(port: int) -> None:
     world.conduct.withhold_seconds = 2
     for each in goods()[UNKNOWN_TO_KAUFLAND:]:
         world.add_product(each["gtin"], each["name"])
-    world._numbers = itertools.count(_now_number())  # noqa: SLF001
+    world._numbers = itertools.count(_now_number())
     _serve(create_app(world), port)
 
 
@@ -83,10 +83,10 @@ def shop(port: int, name: str) -> None:
     number = _now_number()
     made = create_app(name=name, seed=number)
     state = made.extensions["shop"]
-    state.outbox._sequence = number  # noqa: SLF001 - a shop's database would have kept it
+    state.outbox._sequence = number
     for each in goods():
         state.add_product(each)
-    state._last_id = number  # noqa: SLF001 - orders of today are not those of yesterday; products keep their ids
+    state._last_id = number
     _serve(made, port)
 
 
@@ -123,28 +123,48 @@ def buy(sku: str | None, pieces: int, as_json: bool) -> None:
     on_sale = [unit for unit in call("GET", f"{url}/_control/books")["units"] if unit["buyable"] >= pieces]
     found = next((unit for unit in on_sale if sku in {None, unit["id_offer"]}), None)
     if found is None:
-        stop(f"{sku or 'Nothing'} is not on sale there. Run `shopbridge connect sandbox --account NAME` first, or look at `shopbridge offers`.")
-    order = call("POST", f"{url}/_control/orders", {"lines": [{"id_offer": found["id_offer"], "pieces": pieces}]})
+        stop(
+            f"{sku or 'Nothing'} is not on sale there. Run `shopbridge connect sandbox --account NAME` first, or look at `shopbridge offers`."
+        )
+    order = call(
+        "POST", f"{url}/_control/orders", {"lines": [{"id_offer": found["id_offer"], "pieces": pieces}]}
+    )
     answer = {"order": order["id_order"], "sku": found["id_offer"], "pieces": pieces}
     if as_json:
         showing.as_json_text(answer)
     else:
-        click.echo(f"Somebody bought {pieces} x {found['id_offer']} (order {order['id_order']}). In a few seconds: shopbridge orders")
+        click.echo(
+            f"Somebody bought {pieces} x {found['id_offer']} (order {order['id_order']}). In a few seconds: shopbridge orders"
+        )
 
 
 @sandbox.command()
-@click.option("--order", "number", type=int, help="Number in the shop; default: the oldest that is not shipped.")
-@click.option("--tracking", default="00340434161094042557", show_default=True, help="Tracking number of the parcel.")
+@click.option(
+    "--order", "number", type=int, help="Number in the shop; default: the oldest that is not shipped."
+)
+@click.option(
+    "--tracking", default="00340434161094042557", show_default=True, help="Tracking number of the parcel."
+)
 @click.option("--carrier", default="dhl", show_default=True)
 @showing.json_option
 def ship(number: int | None, tracking: str, carrier: str, as_json: bool) -> None:
     """The merchant packs an order of the simulated shop and gives the parcel away."""
     url = simulators()["shop"]
-    left = [each["id"] for each in call("GET", f"{url}/_control/books")["orders"] if each["status"] == "processing"]
+    left = [
+        each["id"]
+        for each in call("GET", f"{url}/_control/books")["orders"]
+        if each["status"] == "processing"
+    ]
     if number is None and not left:
-        stop("No order of the simulated shop waits to be shipped. `shopbridge sandbox buy` makes one; it takes some seconds.")
+        stop(
+            "No order of the simulated shop waits to be shipped. `shopbridge sandbox buy` makes one; it takes some seconds."
+        )
     number = number or min(left)
-    call("POST", f"{url}/_control/orders/{number}/complete", {"tracking": {"number": tracking, "carrier": carrier}})
+    call(
+        "POST",
+        f"{url}/_control/orders/{number}/complete",
+        {"tracking": {"number": tracking, "carrier": carrier}},
+    )
     if as_json:
         showing.as_json_text({"order": number, "tracking": tracking, "carrier": carrier})
     else:
@@ -189,7 +209,9 @@ def simulators() -> dict[str, str]:
     """The addresses of the running simulators."""
     bridge = opening.running()
     if bridge is None:
-        stop(f"No bridge is running in {opening.data_folder()}. Start it in another terminal with `shopbridge up`.")
+        stop(
+            f"No bridge is running in {opening.data_folder()}. Start it in another terminal with `shopbridge up`."
+        )
     if not bridge.sandbox:
         stop("The running bridge has no sandbox. Start it with `shopbridge up --sandbox`.")
     return dict(bridge.sandbox)
@@ -212,11 +234,24 @@ def _kaufland_connection(owner: Any, base_url: str) -> Any:
     if found is None:
         keys = {"client_key": DEMO_CLIENT_KEY, "secret_key": DEMO_SECRET_KEY}
         name = "Kaufland.de (sandbox)"
-        found = accounts.connect_marketplace(session, owner, "kaufland", keys, name=name, base_url=base_url, allow_loopback=True)
+        found = accounts.connect_marketplace(
+            session, owner, "kaufland", keys, name=name, base_url=base_url, allow_loopback=True
+        )
     elif not call("GET", base_url.removesuffix("/v2") + "/_control/books")["units"]:
         # It was started anew and knows none of the offers: they are made again.
-        forgotten = {"external_ref": None, "sent": None, "sent_revision": 0, "confirmed": None, "confirmed_revision": 0, "stale": True}
-        session.execute(update(Offer).where(Offer.connection_id == found.id).values(**forgotten, next_attempt_at=func.now()))
+        forgotten = {
+            "external_ref": None,
+            "sent": None,
+            "sent_revision": 0,
+            "confirmed": None,
+            "confirmed_revision": 0,
+            "stale": True,
+        }
+        session.execute(
+            update(Offer)
+            .where(Offer.connection_id == found.id)
+            .values(**forgotten, next_attempt_at=func.now())
+        )
     found.state, found.reason_code, found.paused_until = "active", None, None
     # Simulators may be asked often; the real one is asked by its own plan.
     for kind, seconds in (("orders", 2), ("changes", 3), ("returns", 5), ("drift", 60)):
@@ -253,14 +288,18 @@ def _wait_for_offers(connection_id: int) -> int:
 def call(method: str, url: str, body: Any = None) -> Any:
     """Speak with a simulator's control, never with anybody else: its answer, or a Problem with its words."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})  # noqa: S310
+    request = urllib.request.Request(  # noqa: S310 - as below.
+        url, data=data, method=method, headers={"Content-Type": "application/json"}
+    )
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - the simulators' addresses are ours.
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         stop(f"The simulator refused ({error.code}): {error.read().decode(errors='replace')[:300]}")
     except (urllib.error.URLError, OSError) as error:
-        stop(f"The simulator at {url.split('/_control')[0]} does not answer ({getattr(error, 'reason', error)}).")
+        stop(
+            f"The simulator at {url.split('/_control', maxsplit=1)[0]} does not answer ({getattr(error, 'reason', error)})."
+        )
 
 
 def _curl(kaufland_url: str) -> str:
@@ -286,4 +325,8 @@ Watch it arrive in the shop, ship it there, and read its story:
 
 def _missing(told: dict[str, Any]) -> str:
     missing = told["products"] - told["offers_on_sale"]
-    return "" if not missing else f"`shopbridge offers` says why {missing} {'is' if missing == 1 else 'are'} not."
+    return (
+        ""
+        if not missing
+        else f"`shopbridge offers` says why {missing} {'is' if missing == 1 else 'are'} not."
+    )

@@ -8,9 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from app.errors import ShopbridgeError
 
 
 class Problem(click.ClickException):
@@ -46,6 +49,8 @@ def _sentence(error: Exception) -> str | None:
 
     if isinstance(error, ShopbridgeError):
         return told(error)
+    if type(getattr(error, "orig", None)).__name__ in {"UndefinedTable", "UndefinedColumn"}:
+        return _NO_TABLES
     # Only what is loaded already can have been raised: no imports here just to compare.
     for module, name, sentence in _KNOWN:
         kind = getattr(sys.modules.get(module), name, None)
@@ -54,21 +59,20 @@ def _sentence(error: Exception) -> str | None:
     return None
 
 
-def told(error: object) -> str:
+def told(error: ShopbridgeError) -> str:
     """One of our own errors: its sentence in English and what to do."""
-    from app.errors import ShopbridgeError
     from app.rules import reasons
 
-    assert isinstance(error, ShopbridgeError)
-    parts = [reasons.sentence(error.code, error.params, "en"), reasons.next_step(error.code, error.params, "en")]
+    parts = [
+        reasons.sentence(error.code, error.params, "en"),
+        reasons.next_step(error.code, error.params, "en"),
+    ]
     if error.code in {"settings.invalid", "field.invalid"} and error.params.get("expected"):
         parts.insert(1, f"Expected: {error.params['expected']}.")
     return " ".join(part for part in parts if part)
 
 
-_NO_DATABASE = (
-    "The database does not answer. Is the bridge running (`shopbridge up`), or is DATABASE_URL right? `shopbridge doctor` says more."
-)
+_NO_DATABASE = "The database does not answer. Is the bridge running (`shopbridge up`), or is DATABASE_URL right? `shopbridge doctor` says more."
 _NO_TABLES = "The tables are missing or old. Run `shopbridge migrate` and try again."
 
 # (module, class, sentence); an empty sentence takes the error's own words. More special ones first.
@@ -77,6 +81,9 @@ _KNOWN = (
     ("app.commands.opening", "NotRunning", ""),
     ("environs", "EnvError", ""),
     ("sqlalchemy.exc", "OperationalError", _NO_DATABASE),
-    ("sqlalchemy.exc", "ProgrammingError", _NO_TABLES),
-    ("redis", "RedisError", "Redis does not answer. Is the bridge running (`shopbridge up`), or is REDIS_URL right?"),
+    (
+        "redis",
+        "RedisError",
+        "Redis does not answer. Is the bridge running (`shopbridge up`), or is REDIS_URL right?",
+    ),
 )

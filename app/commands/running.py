@@ -74,8 +74,18 @@ def clock() -> None:
 
 
 @click.command()
-def migrate() -> None:
+@click.option(
+    "--draft",
+    metavar="TEXT",
+    help="For developers: write the migration from the tables as they were to the models as they are.",
+)
+def migrate(draft: str | None) -> None:
     """Bring the tables up to date. Harmless when they are."""
+    if draft is not None:
+        from app.commands.drafting import draft_migration
+
+        click.echo(f"Written: {draft_migration(draft)}. Read it before you commit it.")
+        return
     made = opening.made_from(opening.settings())
     click.echo(f"The tables are at revision {bring_tables_up_to_date(made)}.")
 
@@ -100,13 +110,17 @@ def bring_tables_up_to_date(made: Any) -> str:
 
 @click.command()
 @click.option("--host", help="Address to listen on; default SHOPBRIDGE_HOST (127.0.0.1).")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; default SHOPBRIDGE_PORT (8080).")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port to listen on; default SHOPBRIDGE_PORT (8080)."
+)
 @click.option(
     "--sandbox/--no-sandbox",
     default=None,
     help="Start simulated partners too. Default: yes on 127.0.0.1 without SHOPBRIDGE_PUBLIC_URL.",
 )
-@click.option("--kaufland-port", type=click.IntRange(1, 65535), default=SANDBOX_PORTS["kaufland"], show_default=True)
+@click.option(
+    "--kaufland-port", type=click.IntRange(1, 65535), default=SANDBOX_PORTS["kaufland"], show_default=True
+)
 @click.option("--shop-port", type=click.IntRange(1, 65535), default=SANDBOX_PORTS["shop"], show_default=True)
 def up(host: str | None, port: int | None, sandbox: bool | None, kaufland_port: int, shop_port: int) -> None:
     """Run the whole bridge on this machine until Ctrl-C.
@@ -138,7 +152,9 @@ def _with_sandbox(settings: dict[str, Any], wanted: bool | None) -> bool:
 def _nothing_in_the_way(settings: dict[str, Any], ports: dict[str, int]) -> None:
     other = runfile.read(settings["SHOPBRIDGE_DATA"])
     if other is not None:
-        stop(f"A bridge is running in {settings['SHOPBRIDGE_DATA']} already (process {other.pid}, {other.url}).")
+        stop(
+            f"A bridge is running in {settings['SHOPBRIDGE_DATA']} already (process {other.pid}, {other.url})."
+        )
     _free(settings["SHOPBRIDGE_HOST"], settings["SHOPBRIDGE_PORT"], "--port")
     for name, number in ports.items():
         _free("127.0.0.1", number, f"--{name}-port")
@@ -247,7 +263,9 @@ def _comes_up(supervisor: Supervisor, told: runfile.RunningBridge) -> bool:
             if supervisor.restarts(name) >= TRIES:
                 stop(f"{name} does not start. The end of its log:\n{_end_of(supervisor.log(name))}")
         if time.monotonic() > deadline:
-            stop(f"{waiting[0]} did not answer within {START_SECONDS} seconds. The logs are in {supervisor.log_folder}.")
+            stop(
+                f"{waiting[0]} did not answer within {START_SECONDS} seconds. The logs are in {supervisor.log_folder}."
+            )
         if waiting and supervisor.wait(timeout=0.1):
             return False
     return True
@@ -282,7 +300,6 @@ def _welcome(told: runfile.RunningBridge, settings: dict[str, Any], seconds: flo
             '  shopbridge pair woocommerce --account "My shop"   a code to paste into the plugin of your shop',
             '  shopbridge connect kaufland --account "My shop"   asks for your keys and checks them',
         ]
-    return "\n".join([*lines, "  shopbridge doctor                                 is everything in its place?"])
-
-
-
+    return "\n".join(
+        [*lines, "  shopbridge doctor                                 is everything in its place?"]
+    )

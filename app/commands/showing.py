@@ -28,7 +28,9 @@ def json_option(command: Command) -> Command:
 
 def limit_option(command: Command) -> Command:
     """--limit, for lists."""
-    return click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")(command)
+    return click.option(
+        "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many."
+    )(command)
 
 
 def as_json_text(answer: Any) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask
-from gunicorn.app.base import BaseApplication
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from app import logs
 from app.commands import opening
 
 
-class WebServer(BaseApplication):  # type: ignore[misc]
+class WebServer(BaseApplication):
     """One master, SHOPBRIDGE_WEB_PROCESSES processes with SHOPBRIDGE_WEB_THREADS threads each."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -23,7 +23,9 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         settings = self.settings
         host = settings["SHOPBRIDGE_HOST"]
         values = {
-            "bind": f"[{host}]:{settings['SHOPBRIDGE_PORT']}" if ":" in host else f"{host}:{settings['SHOPBRIDGE_PORT']}",
+            "bind": f"[{host}]:{settings['SHOPBRIDGE_PORT']}"
+            if ":" in host
+            else f"{host}:{settings['SHOPBRIDGE_PORT']}",
             "worker_class": "gthread",
             "workers": settings["SHOPBRIDGE_WEB_PROCESSES"],
             "threads": settings["SHOPBRIDGE_WEB_THREADS"],

@@ -74,7 +74,7 @@ def remove(data_folder: Path) -> None:
 def is_alive(bridge: RunningBridge) -> bool:
     """Does the process that wrote the note still run? Process numbers are used again, so its start counts too."""
     try:
-        return abs(psutil.Process(bridge.pid).create_time() - bridge.started_at) < 2
+        return bool(abs(psutil.Process(bridge.pid).create_time() - bridge.started_at) < 2)
     except psutil.Error:
         return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
@@ -14,7 +14,7 @@ from app.models.columns import Sealed, SealedJSON
 LOCK = 7315002  # beside the clock's 7315001
 
 
-def as_stored(kind: str, thing: Any, _autogen: AutogenContext) -> str | bool:
+def as_stored(kind: str, thing: Any, _autogen: AutogenContext) -> str | Literal[False]:
     """A migration knows what the database sees: sealed values are bytes. It must not depend on our column types of today."""
     return "sa.LargeBinary()" if kind == "type" and isinstance(thing, Sealed | SealedJSON) else False
 
