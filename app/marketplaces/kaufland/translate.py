@@ -502,6 +502,7 @@ def shown(unit: Json, storefront: str) -> m.OfferShown:
         shipping_group=_text(unit, "id_shipping_group") or None,
         raw_state=raw,
         state=_offer_state(raw, stock),
+        reason=m.Reason("product.data_incomplete") if raw == "INCOMPLETE" else None,
         gtin=_gtin(_mapped(unit.get("product"))),
     )
 

@@ -318,6 +318,11 @@ def test_the_state_of_a_unit(
     assert (shown.on, shown.stock, shown.state, shown.raw_state) == (on, stock, state, status)
 
 
+def test_a_unit_that_is_incomplete_says_why_it_is_not_on_sale() -> None:
+    shown = t.shown({**t.row(payload("unit.json")), "status": "INCOMPLETE"}, "de")
+    assert shown.reason == m.Reason("product.data_incomplete")
+
+
 def test_refs_of_several_storefronts_come_back_as_they_went() -> None:
     assert t.refs("de:385112233,at:385112290", ["de"]) == {"de": 385112233, "at": 385112290}
     assert t.ref({"de": 385112233, "at": 385112290}) == "de:385112233,at:385112290"
