@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from app import inbox, outbox, queues
 from app.extensions import db
-from app.flows import order_shipped
+from app.flows import order_placed, order_shipped
 from app.models import Attempt, Connection, Heartbeat, Idempotency, Order, Pairing, Schedule
 from app.registry import provider
 from app.rules import waiting
@@ -112,11 +112,16 @@ def end_waits(session: Session, now: datetime) -> None:
         queues.ring("out", marketplace.id)
 
 
+def catch_up_orders(session: Session, now: datetime) -> None:
+    """Orders that came before a shop was connected, or before their address was shown (C1)."""
+    order_placed.catch_up(session)
+    session.commit()
+
+
 def alarm_before_deadlines(session: Session, now: datetime) -> None:
     """Orders whose marketplace deadline comes near while nothing has left (C3)."""
     near = select(Order.id).where(
         Order.alarmed_at.is_(None),
-        Order.closed_at.is_(None),
         Order.ship_by <= now + waiting.ALARM_BEFORE_DEADLINE,
         Order.ship_by > now - timedelta(days=30),
     )
@@ -140,6 +145,7 @@ PARTS: tuple[Callable[[Session, datetime], None], ...] = (
     ring_for_commands,
     ring_for_polls,
     end_waits,
+    catch_up_orders,
     alarm_before_deadlines,
     beat,
 )

@@ -351,6 +351,7 @@ class OrderDraft:
     shipping_total: int
     total: int
     note: str
+    hold: bool = False  # nobody may ship it yet: the marketplace's status of a piece is not understood
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,23 @@ from sqlalchemy.orm import Session
 
 from app import outbox
 from app.delivery import Delivered
+from app.messages import ShopStatus
 from app.models import Account, Connection, Order, Return
 from app.registry import ShopClient
 from app.rules import reasons
+
+
+def deliver_status(
+    session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
+) -> Delivered:
+    """Give the shop's order another status; only one that the shop itself put on hold for us is ever changed."""
+    order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    if order.shop_order_id is None or order.shop_status != ShopStatus.ON_HOLD:
+        return Delivered({"skipped": f"the shop's order is {order.shop_status}"})
+    data = {"order_id": order.shop_order_id, "status": command.payload["status"], "note": ""}
+    session.commit()
+    client.send(command.public_id, "order.status", data)
+    return Delivered()
 
 
 def deliver(session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient) -> Delivered:

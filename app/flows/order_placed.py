@@ -23,6 +23,7 @@ from app.registry import ShopClient
 from app.rules import gtin, status, stock
 from app.story import close_case, order_case, tell
 
+LANDS = (m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 HOLDING = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 
 
@@ -51,6 +52,31 @@ def receive(session: Session, marketplace: Connection, seen: m.OrderSeen) -> lis
     for order in orders:
         _want_in_shop(session, marketplace, order)
     return orders
+
+
+def catch_up(session: Session, limit: int = 200) -> int:
+    """Orders that could not go into the shop when they were seen: no shop was connected then. Answers how many were looked at."""
+    created = select(Command.id).where(Command.order_id == Order.id, Command.kind == "order.create").exists()
+    to_ship = (
+        select(OrderPiece.id).where(OrderPiece.order_id == Order.id, OrderPiece.state.in_(LANDS)).exists()
+    )
+    found = session.scalars(
+        select(Order)
+        .join(Connection, Connection.id == Order.connection_id)
+        .where(
+            Order.shop_order_id.is_(None),
+            Connection.shop_id.is_not(None),
+            Order.buyer.is_not(None),
+            to_ship,
+            ~created,
+        )
+        .order_by(Order.id)
+        .limit(limit)
+        .with_for_update(of=Order, skip_locked=True)
+    ).all()
+    for order in found:
+        _want_in_shop(session, session.get_one(Connection, order.connection_id), order)
+    return len(found)
 
 
 def deliver_create(
@@ -144,14 +170,41 @@ def _move(session: Session, piece: OrderPiece, seen: m.PieceSeen) -> None:
             piece=piece.external_id,
         )
     if before is m.PieceState.UNCLEAR:
-        close_case(
-            session,
-            account_id=order.account_id,
-            subject=f"order/{order.id}/piece/{piece.external_id}",
-            code="order.piece_unclear",
-        )
+        _understood(session, order, piece)
     if after is m.PieceState.CANCELLED:
         reservations.release(session, [piece.id])
+
+
+def _understood(session: Session, order: Order, piece: OrderPiece) -> None:
+    """The marketplace's word for this piece makes sense now; when it was the last odd one, the shop may go on with the order."""
+    subject = f"order/{order.id}"
+    close_case(
+        session,
+        account_id=order.account_id,
+        subject=f"{subject}/piece/{piece.external_id}",
+        code="order.piece_unclear",
+    )
+    session.flush()
+    odd = select(OrderPiece.id).where(
+        OrderPiece.order_id == order.id, OrderPiece.state == m.PieceState.UNCLEAR
+    )
+    if (
+        piece.state != m.PieceState.TO_SHIP
+        or order.shop_id is None
+        or session.scalar(odd.limit(1)) is not None
+    ):
+        return
+    if _creation_written(session, order):
+        outbox.write(
+            session,
+            account_id=order.account_id,
+            connection_id=order.shop_id,
+            kind="order.status",
+            subject=subject,
+            key=f"order.status:understood:{order.id}",
+            payload={"status": "processing"},
+            order_id=order.id,
+        )
 
 
 def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> Order:
@@ -302,7 +355,7 @@ def _hold_stock(session: Session, order: Order, product_ids: list[int]) -> None:
 
 def _want_in_shop(session: Session, marketplace: Connection, order: Order) -> None:
     """Write the command once everything that a shop order needs is known; until then say what is missing."""
-    if order.shop_order_id is not None or not _has_piece_to_ship(session, order):
+    if order.shop_order_id is not None or not _has_piece_for_the_shop(session, order):
         return
     order.shop_id = order.shop_id or marketplace.shop_id
     subject = f"order/{order.id}"
@@ -328,10 +381,8 @@ def _want_in_shop(session: Session, marketplace: Connection, order: Order) -> No
     )
 
 
-def _has_piece_to_ship(session: Session, order: Order) -> bool:
-    query = select(OrderPiece.id).where(
-        OrderPiece.order_id == order.id, OrderPiece.state == m.PieceState.TO_SHIP
-    )
+def _has_piece_for_the_shop(session: Session, order: Order) -> bool:
+    query = select(OrderPiece.id).where(OrderPiece.order_id == order.id, OrderPiece.state.in_(LANDS))
     return session.scalar(query.limit(1)) is not None
 
 
@@ -380,6 +431,7 @@ def _draft(session: Session, order: Order, pieces: list[OrderPiece], shop: Conne
         shipping_total=shipping,
         total=shipping + sum(piece.price for piece in pieces),
         note=f"{marketplace.name} {order.external_id}",
+        hold=any(piece.state == m.PieceState.UNCLEAR for piece in pieces),
     )
 
 

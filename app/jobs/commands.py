@@ -45,6 +45,7 @@ DELIVERIES: dict[str, Callable[..., Delivered]] = {
     "order.stop_shipping": order_cancelled.deliver_stop,
     "order.refund": order_returned.deliver_to_shop,
     "order.note": order_noted.deliver,
+    "order.status": order_noted.deliver_status,
     "ship": order_shipped.deliver_ship,
     "cancel": order_cancelled.deliver_to_marketplace,
     "refund": order_returned.deliver_refund,

@@ -35,6 +35,7 @@ class Order(Model):
         ),
         Index("ix_orders_waiting", "wait_until", postgresql_where=text("wait_until IS NOT NULL")),
         Index("ix_orders_placed", "account_id", "placed_at"),
+        Index("ix_orders_new", "connection_id", "id", postgresql_where=text("shop_order_id IS NULL")),
         Index("ix_orders_story", "shop_id", "story_due", postgresql_where=text("story_due IS NOT NULL")),
     )
 
@@ -60,7 +61,6 @@ class Order(Model):
     stopped: Mapped[bool] = mapped_column(default=False)
     alarmed_at: Mapped[Time | None]  # when the marketplace's own deadline came near
     story_due: Mapped[Time | None]  # the shop's order box is older than the timeline since then
-    closed_at: Mapped[Time | None]
     created_at: Mapped[Time] = mapped_column(server_default=func.now())
     updated_at: Mapped[Time] = mapped_column(server_default=func.now(), onupdate=func.now())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.messages import PieceState, Reason
 
-_OPEN = frozenset({PieceState.ANNOUNCED, PieceState.TO_SHIP, PieceState.UNCLEAR})
+OPEN = frozenset({PieceState.ANNOUNCED, PieceState.TO_SHIP, PieceState.UNCLEAR})
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Standing:
 
 def why_not_shipped(order: Standing) -> Reason | None:
     """The nearest obstacle; None when nothing is left to ship."""
-    if not any(piece in _OPEN for piece in order.pieces):
+    if not any(piece in OPEN for piece in order.pieces):
         return None
     return _the_order_itself(order) or _what_is_stuck(order) or _the_shop(order)
 
@@ -45,7 +45,7 @@ def why_not_shipped(order: Standing) -> Reason | None:
 def _the_order_itself(order: Standing) -> Reason | None:
     if order.stopped:
         return Reason("cancel.by_buyer")
-    left = {piece for piece in order.pieces if piece in _OPEN}
+    left = {piece for piece in order.pieces if piece in OPEN}
     if left == {PieceState.ANNOUNCED}:
         return Reason("order.address_missing")
     if left == {PieceState.UNCLEAR}:

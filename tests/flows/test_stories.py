@@ -113,7 +113,9 @@ def test_an_order_seen_on_every_look_is_created_once(shelf: World) -> None:
 
 
 def test_the_answer_to_create_is_lost_and_the_order_is_not_doubled(shelf: World) -> None:
-    shelf.shop_app.extensions["faults"].add(Fault("reset", path="/wp-json/shopbridge/v1/commands", effect=True))
+    shelf.shop_app.extensions["faults"].add(
+        Fault("reset", path="/wp-json/shopbridge/v1/commands", effect=True)
+    )
     shelf.order(("TEE-001", 1, 790))
     shelf.work()
     shelf.hurry()
@@ -234,7 +236,9 @@ def test_the_buyer_cancels_and_the_shop_stops_and_cancels(shelf: World) -> None:
     shelf.work()
     order = only_order(shelf)
     assert order.status == "cancelled"
-    told = [command["type"] for command in shelf.shop_books()["commands"] if command["type"] != "order.timeline"]
+    told = [
+        command["type"] for command in shelf.shop_books()["commands"] if command["type"] != "order.timeline"
+    ]
     assert told[-2:] == ["order.stop_shipping", "order.cancel"]
     assert shown_stock(shelf, "TEE-001") == 10
     assert [deed["by"] for deed in deeds(shelf, "cancel")] == ["customer_service"]
@@ -275,10 +279,18 @@ def shipped(shelf: World) -> tuple[World, dict[str, Any]]:
     return shelf, placed
 
 
-def test_a_refund_of_the_shop_reaches_the_marketplace_to_the_cent(shipped: tuple[World, dict[str, Any]]) -> None:
+def test_a_refund_of_the_shop_reaches_the_marketplace_to_the_cent(
+    shipped: tuple[World, dict[str, Any]],
+) -> None:
     world, placed = shipped
     order = only_order(world)
-    world.in_shop("refund", order.id, amount="3.00", reason="damaged", lines=[{"id": order.lines[0].id, "quantity": 1, "amount": "3.00"}])
+    world.in_shop(
+        "refund",
+        order.id,
+        amount="3.00",
+        reason="damaged",
+        lines=[{"id": order.lines[0].id, "quantity": 1, "amount": "3.00"}],
+    )
     world.work()
     world.work()
     assert [deed["amount"] for deed in deeds(world, "refund")] == [300]
@@ -290,7 +302,9 @@ def test_a_refund_whose_answer_is_lost_is_never_repeated(shipped: tuple[World, d
     world, _ = shipped
     order = only_order(world)
     world.kaufland_app.extensions["faults"].add(Fault("reset", path="/refund", effect=True))
-    world.in_shop("refund", order.id, amount="3.00", lines=[{"id": order.lines[0].id, "quantity": 1, "amount": "3.00"}])
+    world.in_shop(
+        "refund", order.id, amount="3.00", lines=[{"id": order.lines[0].id, "quantity": 1, "amount": "3.00"}]
+    )
     world.work()
     for _ in range(3):
         world.hurry()
@@ -301,11 +315,18 @@ def test_a_refund_whose_answer_is_lost_is_never_repeated(shipped: tuple[World, d
 
 def test_a_buyers_return_is_accepted_when_the_shop_refunds_it(shipped: tuple[World, dict[str, Any]]) -> None:
     world, placed = shipped
-    back = call("POST", f"{world.kaufland_url}/_control/returns", {"units": [placed["units"][2]], "reason": "defect"})
+    back = call(
+        "POST", f"{world.kaufland_url}/_control/returns", {"units": [placed["units"][2]], "reason": "defect"}
+    )
     call("POST", f"{world.kaufland_url}/_control/returns/{back['id_return']}/arrive", {})
     world.work()
     order = only_order(world)
-    world.in_shop("refund", order.id, amount="12.50", lines=[{"id": order.lines[1].id, "quantity": 1, "amount": "12.50"}])
+    world.in_shop(
+        "refund",
+        order.id,
+        amount="12.50",
+        lines=[{"id": order.lines[1].id, "quantity": 1, "amount": "12.50"}],
+    )
     world.work()
     world.work()
     assert len(deeds(world, "accept_return")) == 1
@@ -314,9 +335,13 @@ def test_a_buyers_return_is_accepted_when_the_shop_refunds_it(shipped: tuple[Wor
     assert len(order.refunds) == 1
 
 
-def test_a_return_that_the_marketplace_settles_becomes_a_refund_in_the_shop(shipped: tuple[World, dict[str, Any]]) -> None:
+def test_a_return_that_the_marketplace_settles_becomes_a_refund_in_the_shop(
+    shipped: tuple[World, dict[str, Any]],
+) -> None:
     world, placed = shipped
-    back = call("POST", f"{world.kaufland_url}/_control/returns", {"units": [placed["units"][2]], "reason": "defect"})
+    back = call(
+        "POST", f"{world.kaufland_url}/_control/returns", {"units": [placed["units"][2]], "reason": "defect"}
+    )
     call("POST", f"{world.kaufland_url}/_control/returns/{back['id_return']}/arrive", {})
     world.work()
     world.kaufland.advance(6 * 86400)
@@ -339,6 +364,67 @@ def test_every_event_is_done_and_every_command_too(shipped: tuple[World, dict[st
 def test_wrong_credentials_pause_the_connection_with_a_reason(shelf: World) -> None:
     shelf.kaufland.sellers.clear()
     shelf.work()
-    state = shelf.session.execute(text("SELECT state, reason_code FROM connection WHERE provider = 'kaufland'")).one()
+    state = shelf.session.execute(
+        text("SELECT state, reason_code FROM connection WHERE provider = 'kaufland'")
+    ).one()
     assert state.state == "needs_attention"
     assert state.reason_code == "credentials.refused"
+
+
+def test_an_order_seen_before_a_shop_was_connected_lands_later(shelf: World) -> None:
+    from datetime import UTC, datetime
+
+    from app import clock
+
+    shelf.session.execute(text("UPDATE connection SET shop_id = NULL WHERE provider = 'kaufland'"))
+    shelf.session.commit()
+    shelf.order(("TEE-001", 1, 790))
+    shelf.work()
+    assert shelf.shop.orders == {}
+    assert "order.no_shop" in shelf.cases()
+    shelf.session.execute(
+        text("UPDATE connection SET shop_id = :shop WHERE provider = 'kaufland'"),
+        {"shop": shelf.shop_connection},
+    )
+    shelf.session.commit()
+    clock.catch_up_orders(shelf.session, datetime.now(UTC))
+    shelf.work(poll=False)
+    assert len(shelf.shop.orders) == 1
+    assert "order.no_shop" not in shelf.cases()
+
+
+def test_a_status_nobody_knows_lands_on_hold_and_goes_on_when_it_makes_sense(shelf: World) -> None:
+    faults = shelf.kaufland_app.extensions["faults"]
+    odd = faults.add(Fault("unknown_enum", path="/v2/order-units", count=-1))
+    placed = shelf.order(("TEE-001", 1, 790))
+    shelf.work()
+    order = only_order(shelf)
+    assert order.status == "on-hold"
+    assert "order.piece_unclear" in shelf.cases()
+    odd.count = 0
+    faults.clear()
+    shelf.work()
+    assert order.status == "processing"
+    assert "order.piece_unclear" not in shelf.cases()
+    shelf.in_shop("complete", order.id, tracking=DHL)
+    shelf.work()
+    assert statuses(shelf, placed) == ["sent"]
+
+
+def test_the_shop_shows_the_story_of_the_order(shelf: World) -> None:
+    shelf.order(("TEE-001", 1, 790))
+    shelf.work()
+    story = next(iter(shelf.shop_books()["timelines"].values()))
+    assert "noch nicht abgeschlossen" in story["next"]
+    assert len(story["entries"]) >= 2
+    shelf.in_shop("complete", only_order(shelf).id, tracking=DHL)
+    shelf.work()
+    story = next(iter(shelf.shop_books()["timelines"].values()))
+    assert story["next"] == ""
+
+
+def test_what_happened_before_we_were_connected_is_left_alone(shelf: World) -> None:
+    placed = shelf.order(("TEE-001", 1, 790))
+    call("POST", f"{shelf.kaufland_url}/_control/order-units/{placed['units'][0]}/cancel", {})
+    shelf.work()
+    assert shelf.session.scalars(select(Order)).all() == []

@@ -22,7 +22,7 @@ from app.models import (
     Shipment,
     Timeline,
 )
-from app.rules import status
+from app.rules import next_step, status
 from app.web import answers
 from app.web.api import cases, ids, pages, shapes, telling
 from app.web.api.asking import Moment, text
@@ -37,7 +37,9 @@ class OrderQuery(PageQuery):
     connection = text(64)
     external_id = text()
     shop_number = text()
-    open = fields.Boolean(truthy={"true"}, falsy={"false"}, metadata={"description": "not closed yet"})
+    open = fields.Boolean(
+        truthy={"true"}, falsy={"false"}, metadata={"description": "something is left to ship"}
+    )
     since = Moment(metadata={"description": "placed at or after"})
     until = Moment(metadata={"description": "placed before"})
 
@@ -59,7 +61,8 @@ def list_orders(asked: dict[str, Any]) -> dict[str, Any]:
         if name in asked:
             query = query.where(column == asked[name])
     if "open" in asked:
-        query = query.where(Order.closed_at.is_(None) if asked["open"] else Order.closed_at.is_not(None))
+        left = Order.pieces.any(OrderPiece.state.in_(next_step.OPEN))
+        query = query.where(left if asked["open"] else ~left)
     if "since" in asked:
         query = query.where(Order.placed_at >= asked["since"])
     if "until" in asked:
@@ -88,7 +91,6 @@ def shown(order: Order) -> dict[str, Any]:
         "ship_by": answers.iso(order.ship_by),
         "wait_until": answers.iso(order.wait_until),
         "stopped": order.stopped,
-        "closed_at": answers.iso(order.closed_at),
         "shop": telling.key_of(order.shop_id),
         "shop_order_id": order.shop_order_id,
         "shop_number": order.shop_number,
