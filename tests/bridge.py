@@ -34,6 +34,7 @@ def bridge_app(database_url: str, redis_url: str, tmp_path_factory: pytest.TempP
     yield made
     with made.app_context():
         db.engine.dispose()
+    made.extensions["shopbridge.intake"].dispose()
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web import answers, api, health, plugin, rate, senders, webhooks
+from app.web import answers, api, health, intake, plugin, rate, senders, webhooks
 
 
 def register(app_: Flask) -> None:
     """Put all routes into the app. No address ever redirects: shops would take a 302 for a success."""
     app_.url_map.merge_slashes = False
-    for part in (answers, senders, rate, plugin):
+    for part in (answers, intake, senders, rate, plugin):
         part.register(app_)
     for blueprint in (webhooks.blueprint, plugin.blueprint, health.blueprint):
         app_.register_blueprint(blueprint)

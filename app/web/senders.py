@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 
-from app.extensions import db
 from app.models import Connection
+from app.web import intake
 
 REMEMBER_SECONDS = 2.0
 MOST = 10_000
@@ -45,8 +45,7 @@ class Sender:
 class Senders:
     """The memory of one process. Threads may look at it together: entries are replaced, never changed."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
-        self._engine = engine
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[str, tuple[float, Sender | None]] = {}
 
@@ -75,8 +74,7 @@ class Senders:
         query = select(
             columns.id, columns.account_id, columns.provider, columns.role, columns.state, columns.secrets
         ).where(columns.key == key)
-        with self._engine.connect() as connection:
-            row = connection.execute(query).one_or_none()
+        row = intake.do(lambda connection: connection.execute(query).one_or_none())
         if row is None:
             return None
         return Sender(
@@ -101,8 +99,5 @@ def senders() -> Senders:
 
 
 def register(app_: Flask) -> None:
-    """One memory per app. Its reads need no transaction."""
-    with app_.app_context():
-        engine = db.engine.execution_options(isolation_level="AUTOCOMMIT")
-    app_.extensions["shopbridge.senders"] = Senders(engine)
-    app_.extensions["shopbridge.autocommit"] = engine
+    """One memory per app."""
+    app_.extensions["shopbridge.senders"] = Senders()

@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 
 import structlog
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 from sqlalchemy import Connection as DbConnection
 from sqlalchemy import select
 from sqlalchemy.exc import DataError, IntegrityError
@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from app import inbox, queues
 from app.errors import Invalid
 from app.shops import envelope, signing
-from app.web import answers, bodies, health, rate
+from app.web import answers, bodies, health, intake, rate
 from app.web.senders import Sender, senders
 
 blueprint = Blueprint("webhooks", __name__)
@@ -109,21 +109,23 @@ def _accept(key: str, sender: Sender, raw: bytes) -> Response:
 def _store(key: str, sender: Sender, event: envelope.Envelope, raw: bytes) -> Response:
     """One INSERT, durable before the answer; the bell after it."""
     delivery_id = request.headers["webhook-id"]
+
+    def accept(connection: DbConnection) -> tuple[int | None, bool]:
+        new = inbox.accept(
+            connection,
+            account_id=sender.account_id,
+            connection_id=sender.id,
+            delivery_id=delivery_id,
+            kind=event.type,
+            subject=event.subject,
+            sequence=event.sequence,
+            happened_at=event.timestamp,
+            body=raw,
+        )
+        return (new, False) if new is not None else (_earlier(connection, sender.id, delivery_id), True)
+
     try:
-        with current_app.extensions["shopbridge.autocommit"].connect() as connection:
-            event_id = inbox.accept(
-                connection,
-                account_id=sender.account_id,
-                connection_id=sender.id,
-                delivery_id=delivery_id,
-                kind=event.type,
-                subject=event.subject,
-                sequence=event.sequence,
-                happened_at=event.timestamp,
-                body=raw,
-            )
-            if event_id is None:
-                return _stored(200, _earlier(connection, sender.id, delivery_id), duplicate=True)
+        event_id, duplicate = intake.do(accept)
     except IntegrityError:  # deleted since we remembered it
         senders().forget(key)
         return unproven(datetime.now(UTC))
@@ -132,8 +134,9 @@ def _store(key: str, sender: Sender, event: envelope.Envelope, raw: bytes) -> Re
     ):  # the envelope let something pass that PostgreSQL cannot hold: a defect, but no reason for retries
         log.warning("webhook.not_storable", connection=sender.id)
         return answers.problem(422, "body.not_storable")
-    queues.ring("in", sender.id)
-    return _stored(202, event_id, duplicate=False)
+    if not duplicate:
+        queues.ring("in", sender.id)
+    return _stored(event_id, duplicate=duplicate)
 
 
 def _earlier(connection: DbConnection, connection_id: int, delivery_id: str) -> int | None:
@@ -144,6 +147,6 @@ def _earlier(connection: DbConnection, connection_id: int, delivery_id: str) -> 
     return connection.execute(query).scalar()
 
 
-def _stored(status: int, event_id: int | None, *, duplicate: bool) -> Response:
+def _stored(event_id: int | None, *, duplicate: bool) -> Response:
     body = json.dumps({"id": f"evt_{event_id}", "duplicate": duplicate}, separators=(",", ":"))
-    return Response(body, status, mimetype="application/json")
+    return Response(body, 200 if duplicate else 202, mimetype="application/json")

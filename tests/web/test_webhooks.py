@@ -1,12 +1,13 @@
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
 from bridge import rings
 from flask import Flask
 from senders_of_tests import Shop, event, new_id, rows
-from sqlalchemy import select, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -104,20 +105,48 @@ def test_database_away_at_the_look_up_says_later(shop: Shop, monkeypatch: pytest
 def test_the_hot_path_makes_exactly_one_statement(shop: Shop, app: Flask) -> None:
     from sqlalchemy import event as sa_event
 
-    from app.extensions import db
-
     shop.post(event())  # the first look fills the memory
     seen: list[str] = []
 
     def note(conn: object, cursor: object, statement: str, *_: object) -> None:
         seen.append(statement)
 
-    sa_event.listen(db.engine, "before_cursor_execute", note)
+    sa_event.listen(Engine, "before_cursor_execute", note)
     try:
         assert shop.post(event()).status_code == 202
     finally:
-        sa_event.remove(db.engine, "before_cursor_execute", note)
+        sa_event.remove(Engine, "before_cursor_execute", note)
     assert [statement.split()[0] for statement in seen] == ["INSERT"]
+
+
+def test_a_connection_that_died_in_the_pool_loses_no_event(shop: Shop, session: Session, app: Flask) -> None:
+    assert shop.post(event()).status_code == 202
+    killed = session.execute(
+        text(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    ).scalar_one()
+    session.commit()
+    assert killed >= 1
+    assert shop.post(event()).status_code == 202
+    assert rows(session) == 2
+
+
+def test_an_event_stored_by_a_try_whose_answer_was_lost_is_a_duplicate(
+    shop: Shop, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = inbox.accept, []
+
+    def lost(*args: Any, **values: Any) -> int | None:
+        tries.append(real(*args, **values))
+        if len(tries) == 1:
+            raise OperationalError("INSERT", {}, Exception("gone"), connection_invalidated=True)
+        return tries[-1]
+
+    monkeypatch.setattr(inbox, "accept", lost)
+    answer = shop.post(event())
+    assert (answer.status_code, answer.get_json()["duplicate"]) == (200, True)
+    assert rows(session) == 1
 
 
 def test_old_secret_works_during_the_overlap_and_not_after(shop: Shop, app: Flask, session: Session) -> None:
