@@ -197,13 +197,13 @@ def _write_down(
         want = wanted[offer.id]
         answer = by_sku.get(want.sku)
         subject = f"offer/{offer.id}"
+        if answer is not None and answer.shown is not None and answer.shown.external_ref:
+            offer.external_ref = answer.shown.external_ref
         if answer is None or answer.retry:
             reason = answer.reason if answer and answer.reason else m.Reason("offer.waiting")
             _postpone(offer, reason, scale)
             continue
         offer.sent, offer.sent_revision, offer.sent_at, offer.attempts = offer.desired, offer.revision, now, 0
-        if answer.shown is not None and answer.shown.external_ref:
-            offer.external_ref = answer.shown.external_ref
         if not answer.ok:
             reason = answer.reason or m.Reason("offer.refused")
             _say(offer, answer.state, reason)

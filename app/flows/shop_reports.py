@@ -33,7 +33,10 @@ def removed(session: Session, shop: Connection) -> None:
 
 def manifest(session: Session, shop: Connection, data: dict[str, Any]) -> None:
     """Compare what the shop says it sent with what arrived, and ask for what is missing."""
-    first, last = int(data["first_sequence"] or 0), int(data["last_sequence"] or 0)  # null on a day without events
+    first, last = (
+        int(data["first_sequence"] or 0),
+        int(data["last_sequence"] or 0),
+    )  # null on a day without events
     arrived = session.scalar(
         select(func.count())
         .select_from(Event)

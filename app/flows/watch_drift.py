@@ -33,6 +33,19 @@ def make_missing_offers(session: Session, marketplace: Connection) -> None:
     session.execute(_MISSING, {"connection": marketplace.id})
 
 
+_AGAIN = text("""
+    UPDATE offer SET revision = revision + 1, next_attempt_at = now()
+    WHERE id IN (SELECT id FROM offer WHERE connection_id = :connection AND state IN ('needs_product', 'needs_variation')
+                 AND sent_revision = revision ORDER BY sent_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+""")
+AGAIN_AT_ONCE = 500
+
+
+def try_unknown_products_again(session: Session, marketplace: Connection) -> None:
+    """A product that the marketplace did not know may exist there by now: the longest waiting ones are tried again (I9)."""
+    session.execute(_AGAIN, {"connection": marketplace.id, "limit": AGAIN_AT_ONCE})
+
+
 def compare(session: Session, marketplace: Connection, shown: Iterable[m.OfferShown]) -> int:
     """Hold one page of what is shown against what was sent. Answers how many offers had drifted."""
     by_sku = {item.sku: item for item in shown}

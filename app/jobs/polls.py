@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import text, update
 
 from app import queues
-from app.errors import ShopbridgeError
+from app.errors import Refused, ShopbridgeError
 from app.extensions import db
 from app.flows import order_cancelled, order_placed, order_returned, watch_drift
 from app.jobs.partner import Partner, note_trouble, rests
@@ -73,7 +73,7 @@ class Polls:
         every = current_app.config["SHOPBRIDGE_POLL_SECONDS"] or schedule.every
         self.session.commit()
         try:
-            for page in self._pages(kind, since - OVERLAP[kind] if since else started - FIRST_LOOK):
+            for page in self._pages(kind, since - OVERLAP[kind] if since else None, started):
                 self._page(kind, page)
         except ShopbridgeError as error:
             self.session.rollback()
@@ -94,18 +94,19 @@ class Polls:
         connection.last_ok_at = started
         self.session.commit()
 
-    def _pages(self, kind: str, since: datetime) -> Iterator[Any]:
+    def _pages(self, kind: str, since: datetime | None, now: datetime) -> Iterator[Any]:
+        """The first look at orders takes everything that is still to be shipped, however old."""
         client = self.partner.client
         if kind == "orders":
             yield from client.orders_to_ship(since)
         elif kind == "changes":
-            yield from client.orders_changed(since)
+            yield from client.orders_changed(since or now - FIRST_LOOK)
         elif kind == "returns":
-            yield from client.returns_changed(since)
+            yield from client.returns_changed(since or now - FIRST_LOOK)
         else:
-            watch_drift.make_missing_offers(
-                self.session, self.session.get_one(Connection, self.connection_id)
-            )
+            connection = self.session.get_one(Connection, self.connection_id)
+            watch_drift.make_missing_offers(self.session, connection)
+            watch_drift.try_unknown_products_again(self.session, connection)
             self.session.commit()
             yield from client.read_offers(None)
 
@@ -146,9 +147,21 @@ class Polls:
             order_cancelled.from_marketplace(self.session, order)
 
     def _failed(self, schedule_id: int, error: ShopbridgeError, every: int) -> None:
+        """The window of the look is not moved on, so nothing that was missed is lost. What cannot be read needs a person, not a hurry."""
         schedule = self.session.get_one(Schedule, schedule_id)
+        connection = self.session.get_one(Connection, self.connection_id)
         schedule.failures += 1
         wait = getattr(error, "retry_after", None) or min(every, 2.0**schedule.failures)
+        if isinstance(error, Refused):
+            wait = every
+            open_case(
+                self.session,
+                account_id=connection.account_id,
+                connection_id=connection.id,
+                subject=f"connection/{connection.id}/{schedule.kind}",
+                code=error.code,
+                params=error.params,
+            )
         schedule.due_at, schedule.lease_until = datetime.now(UTC) + timedelta(seconds=wait), None
-        note_trouble(self.session, self.session.get_one(Connection, self.connection_id), error)
+        note_trouble(self.session, connection, error)
         self.session.commit()

@@ -61,6 +61,14 @@ def test_a_gtin_the_marketplace_does_not_know_says_so(world: World) -> None:
     assert (offer.state, offer.reason_code) == ("needs_product", "product.unknown_gtin")
 
 
+def test_a_product_the_marketplace_learns_later_goes_on_sale_by_itself(world: World) -> None:
+    world.product("TEE-009", ASSAM, known=False)
+    world.work()
+    world.kaufland.add_product(ASSAM)
+    world.work()
+    assert shown_stock(world, "TEE-009") == 10
+
+
 def test_ten_stock_changes_are_one_call(shelf: World) -> None:
     product = next(iter(shelf.shop.products.values()))
     shelf.kaufland.deeds.clear()
