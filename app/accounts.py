@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates
+from marshmallow import Schema, ValidationError
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
@@ -20,7 +20,6 @@ from app import outbox, registry
 from app.errors import Invalid, Refused
 from app.models import Account, ApiToken, Connection, Offer, Pairing, Schedule
 from app.outbound import check_url
-from app.rules import pricing
 from app.shops import signing
 
 CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # nothing that looks like something else
@@ -81,7 +80,7 @@ def connect_marketplace(
     provider = registry.provider(provider_key)
     if provider.role != "marketplace":
         raise Invalid("settings.invalid", field="provider", expected="a marketplace")
-    loaded = _checked(provider.settings(), settings) | _checked(MarketplaceOptions(), settings)
+    loaded = _checked(provider.settings(), settings)
     if base_url is not None:
         check_url(base_url, egress="tenant_url", allow_loopback=allow_loopback)
     hidden = {key: loaded.pop(key) for key in provider.secret_settings if key in loaded}
@@ -113,32 +112,10 @@ def change_marketplace(session: Session, connection: Connection, settings: Mappi
     provider = registry.provider(connection.provider)
     sealed = dict(connection.secrets or {})
     wanted = {**connection.settings, **sealed.get("settings", {}), **settings}
-    loaded = _checked(provider.settings(), wanted) | _checked(MarketplaceOptions(), wanted)
+    loaded = _checked(provider.settings(), wanted)
     hidden = {key: loaded.pop(key) for key in provider.secret_settings if key in loaded}
     connection.settings, connection.secrets = loaded, {**sealed, "settings": hidden}
     session.execute(update(Offer).where(Offer.connection_id == connection.id).values(stale=True))
-
-
-class MarketplaceOptions(Schema):
-    """What a merchant may set at every marketplace (I3, I8, I11); what is not given keeps the default of the flows."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    export = fields.Boolean(truthy={True}, falsy={False})
-    price_rule = fields.Dict(keys=fields.String())
-    added_handling_days = fields.Integer(strict=True, validate=validate.Range(0, 100))
-    handling_cap = fields.Integer(strict=True, validate=validate.Range(0, 100))
-    stock_buffer = fields.Integer(strict=True, validate=validate.Range(0, 10_000))
-    changed_elsewhere = fields.String(validate=validate.OneOf(("shop", "marketplace")))
-
-    @validates("price_rule")
-    def readable(self, value: dict[str, Any], **_: Any) -> None:
-        """The rule itself knows what it can be."""
-        try:
-            pricing.from_settings(value)
-        except Refused as error:
-            raise ValidationError(str(error.params.get("field") or error.code)) from None
 
 
 def _checked(schema: Schema, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -51,13 +52,62 @@ def _print(found: list[Any]) -> None:
             click.echo(f"{'':<19} -> {each.to_do}")
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-@click.option("--connection", metavar="KEY", help="The connection of the system that is tested.")
-@click.option("--kit", is_flag=True, help="Print a kit that runs beside the supplier's system.")
+@click.command()
+@click.option(
+    "--connection", metavar="KEY", help="The connection of the system that is tested (key or name)."
+)
+@click.option(
+    "--kit", is_flag=True, help="Print signed samples, right and wrong ones, to compare byte by byte."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=5000,
+    show_default=True,
+    help="At most so many of the newest events.",
+)
 @showing.json_option
-def conformance(connection: str | None, kit: bool, as_json: bool) -> None:
-    """Test a supplier system against the protocol, or print the kit with which its developers do it."""
-    stop("The conformance kit is not part of this installation.")
+def conformance(connection: str | None, kit: bool, limit: int, as_json: bool) -> None:
+    """Tell the developer of a supplier system what is wrong with what he sends, and how to mend it (docs/suppliers.md).
+
+    Exit code 1 when something is wrong.
+    """
+    from app import conformance as the_conformance
+
+    if (connection is None) == (not kit):
+        stop(
+            "Say what to do: --connection KEY reads what a system sent, --kit prints samples for its developers."
+        )
+    if kit:
+        for line in the_conformance.kit():
+            click.echo(line)
+        return
+    with opening.bridge():
+        from app.commands import finding
+        from app.extensions import db
+
+        found = finding.connection(db.session(), str(connection), role="shop")
+        code = the_conformance.run(
+            _newest(found.id, limit), provider=found.provider, as_json=as_json, write=click.echo
+        )
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _newest(connection_id: int, limit: int) -> Iterator[Any]:
+    """What a system sent, oldest first, as far as the replay window keeps it."""
+    from sqlalchemy import select
+
+    from app.conformance import StoredEvent
+    from app.extensions import db
+    from app.models import Event
+
+    where = (Event.connection_id == connection_id, Event.body.is_not(None))
+    ids = db.session.scalars(select(Event.id).where(*where).order_by(Event.id.desc()).limit(limit)).all()
+    for event_id in reversed(ids):
+        event = db.session.get_one(Event, event_id)
+        yield StoredEvent(event.delivery_id, event.received_at, bytes(event.body or b""))
+        db.session.expunge(event)
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})

@@ -129,7 +129,7 @@ def _explained(provider: Provider) -> str:
 
 def _read(provider: Provider, given: tuple[str, ...]) -> dict[str, Any]:
     """NAME=VALUE pairs, each turned into what its field expects."""
-    known = provider.settings().fields | accounts.MarketplaceOptions().fields
+    known = provider.settings().fields
     values: dict[str, Any] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
@@ -300,7 +300,7 @@ def _tell_checked(found: Connection, checked: Mapping[str, Any], as_json: bool) 
 @click.option("--command-url", help="Where the system takes commands; without it, it only reports.")
 @showing.json_option
 def standard(account: str, name: str, command_url: str | None, as_json: bool) -> None:
-    """Plug in a supplier system, an ERP or a custom shop (docs/supplier.md): answers its address and both secrets, once."""
+    """Plug in a supplier system, an ERP or a custom shop (docs/suppliers.md): answers its address and both secrets, once."""
     with opening.bridge() as app:
         owner = finding.account_or_new(db.session(), account, quiet=as_json)
         made, event_secret, command_secret = accounts.connect_standard(

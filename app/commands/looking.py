@@ -24,6 +24,7 @@ from app.models import (
     Event,
     Offer,
     Order,
+    OrderPiece,
     Product,
     Shipment,
     Timeline,
@@ -32,6 +33,7 @@ from app.rules import reasons, status
 
 connection_option = click.option("--connection", metavar="KEY", help="Only of this connection (key or name).")
 EVENT_STATES = ("due", "leased", "done", "superseded", "refused", "dead")
+OPEN_PIECES = ("announced", "to_ship", "unclear")
 OFFER_STATES = (
     "waiting",
     "on_sale",
@@ -200,7 +202,9 @@ def event(event_id: str, body: bool, as_json: bool) -> None:
 @click.command()
 @connection_option
 @click.option("--account", metavar="NAME", help="Only of this merchant.")
-@click.option("--open/--closed", "is_open", default=None, help="Only those not finished, or finished.")
+@click.option(
+    "--open/--closed", "is_open", default=None, help="Only those with something left to ship, or without."
+)
 @click.option("--since", type=finding.Moment(), help="Placed at or after: a time, or 30m, 2h, 14d ago.")
 @showing.limit_option
 @showing.json_option
@@ -218,7 +222,8 @@ def orders(
         if account is not None:
             where.append(Order.account_id == finding.account(db.session(), account).id)
         if is_open is not None:
-            where.append(Order.closed_at.is_(None) if is_open else Order.closed_at.is_not(None))
+            left = Order.pieces.any(OrderPiece.state.in_(OPEN_PIECES))
+            where.append(left if is_open else ~left)
         if since is not None:
             where.append(Order.placed_at >= since)
         query = select(Order).where(*where).order_by(Order.id.desc()).limit(limit)
@@ -253,7 +258,6 @@ def _order(each: Order, named: dict[int, Connection]) -> dict[str, Any]:
         "ship_by": each.ship_by,
         "wait_until": each.wait_until,
         "stopped": each.stopped,
-        "closed_at": each.closed_at,
         "shop": None if each.shop_id is None else named[each.shop_id].name,
         "shop_order_id": each.shop_order_id,
         "shop_number": each.shop_number,

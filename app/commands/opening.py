@@ -65,12 +65,17 @@ def application(*, web: bool = False) -> Flask:
 def bridge() -> Iterator[Flask]:
     """The application inside its context, quiet, for a command that answers a person."""
     from app import logs
+    from app.extensions import db
 
     loaded = settings()
     logs.configure("error", json=False)
     made = made_from(loaded)
     with made.app_context():
-        yield made
+        try:
+            yield made
+        finally:
+            db.session.remove()
+            db.engine.dispose()
 
 
 def made_from(loaded: dict[str, Any], *, web: bool = False) -> Flask:

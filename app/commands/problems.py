@@ -68,7 +68,7 @@ def told(error: ShopbridgeError) -> str:
         reasons.next_step(error.code, error.params, "en"),
     ]
     if error.code in {"settings.invalid", "field.invalid"} and error.params.get("expected"):
-        parts.insert(1, f"Expected: {error.params['expected']}.")
+        parts.insert(1, f"Expected: {str(error.params['expected']).rstrip('.')}.")
     return " ".join(part for part in parts if part)
 
 

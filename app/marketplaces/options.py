@@ -25,6 +25,8 @@ class MarketplaceOptions(Schema):
 
     export = fields.Boolean(
         load_default=True,
+        truthy={True},
+        falsy={False},
         metadata={
             "label": _said("Neue Produkte anbieten", "Offer new products"),
             "help": _said(
@@ -44,6 +46,7 @@ class MarketplaceOptions(Schema):
         },
     )
     stock_buffer = fields.Integer(
+        strict=True,
         load_default=None,
         allow_none=True,
         validate=validate.Range(min=0, max=10_000),
@@ -56,12 +59,26 @@ class MarketplaceOptions(Schema):
         },
     )
     added_handling_days = fields.Integer(
+        strict=True,
         load_default=0,
         validate=validate.Range(min=0, max=100),
         metadata={
             "label": _said("Zusätzliche Vorbereitungstage", "Added preparation days"),
             "help": _said(
                 "Kommt zur Vorbereitungszeit des Shops dazu.", "Added to the shop's preparation time."
+            ),
+        },
+    )
+    handling_cap = fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(min=0, max=100),
+        metadata={
+            "label": _said("Höchstens so viele Vorbereitungstage", "At most so many preparation days"),
+            "help": _said(
+                "Was länger dauert, wird hier mit dieser Zahl angeboten. Leer: ohne Grenze.",
+                "What takes longer is offered here with this number. Empty: no limit.",
             ),
         },
     )
