@@ -79,9 +79,15 @@ def problem(
     **more: Any,
 ) -> Response:
     """An answer with the one error object. `more` stands beside the message, e.g. server_time."""
-    body = error_body(status, code, message or _STATUS_SENTENCES.get(status, "It did not work."), param)
+    body = error_body(status, code, message or _sentence(status, code), param)
     body["error"].update(more)
     return answer(status, body, headers)
+
+
+def _sentence(status: int, code: str) -> str:
+    if code in reasons.table():
+        return reasons.sentence(code, {}, "en")
+    return _STATUS_SENTENCES.get(status, "It did not work.")
 
 
 def refusal(error: Refused, status: int, locale: str = "en") -> Response:

@@ -217,9 +217,13 @@ def test_orders_of_all_marketplaces_are_in_one_list(api: Api, annas: World, sess
     assert (shown["state"], shown["total"], shown["currency"]) == ("in_shop", 790 * 2 + 100, "EUR")
     assert (shown["marketplace"], shown["connection"]) == ("Kaufland.de", annas.marketplace.key)
     assert api.get("/orders?open=false").get_json()["data"] == []
-    session.execute(text("UPDATE order_piece SET state = 'shipped' WHERE order_id = :id"), {"id": annas.order.id})
+    session.execute(
+        text("UPDATE order_piece SET state = 'shipped' WHERE order_id = :id"), {"id": annas.order.id}
+    )
     session.commit()
-    assert [each["id"] for each in api.get("/orders?open=false").get_json()["data"]] == [f"ord_{annas.order.id}"]
+    assert [each["id"] for each in api.get("/orders?open=false").get_json()["data"]] == [
+        f"ord_{annas.order.id}"
+    ]
     assert api.get("/orders?since=2026-12-01T00:00:00Z").get_json()["data"] == []
 
 
