@@ -114,10 +114,7 @@ def _newest(connection_id: int, limit: int) -> Iterator[Any]:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def demo(arguments: tuple[str, ...]) -> None:
     """Show the main job with simulated partners: an offer goes out, an order comes in, a parcel is reported, nothing is lost."""
-    try:
-        from app import demo as the_demo  # type: ignore[attr-defined,unused-ignore]
-    except ImportError:
-        stop("The demo is not part of this installation.")
-    result = the_demo.run(*arguments) if arguments else the_demo.run()
-    if isinstance(result, int) and result:
-        raise click.exceptions.Exit(result)
+    from app.demo import run
+
+    if code := run(*arguments):
+        raise click.exceptions.Exit(code)
