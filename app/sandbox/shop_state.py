@@ -511,6 +511,7 @@ class Shop:
                 "orders": [
                     self.order_json(order)
                     | {"notes": order.notes, "stop": order.stop, "label_sender": order.label_sender}
+                    | {"source": order.source}
                     for order in self.orders.values()
                 ],
                 "stock": {product.sku: product.stock for product in self.products.values()},

@@ -108,7 +108,9 @@ class World:
         return start + next(self._numbers)
 
     def done(self, deed: str, subject: object, **more: object) -> None:
-        self.deeds.append({"deed": deed, "id": str(subject), "at": stamp(self.now()), **more})
+        # `at` follows the moved clock, in whole seconds; `real_at` is the machine's clock, for measuring.
+        told = {"at": stamp(self.now()), "real_at": datetime.now(UTC).isoformat(timespec="microseconds")}
+        self.deeds.append({"deed": deed, "id": str(subject), **told, **more})
 
     # --- products and offers -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,110 @@
+"""The demo: a whole bridge, a simulated shop and a simulated Kaufland live through a busy day, and then their books are compared.
+
+`shopbridge demo` and `make demo` call `run`. The last line on stdout is one JSON object; the exit code is 0 only when both sides agree.
+What may go wrong is what it is for: it is shown in the table, order by order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from sqlalchemy import text
+
+from app.demo.books import Outcome, Stored, compare
+from app.demo.day import STEPS, Day
+from app.demo.machine import Machine
+from app.demo.screen import Screen
+
+__all__ = ["run"]
+
+SHOWN = 25  # disagreements in the table
+
+
+def run(*arguments: str) -> int:
+    """Live through the day; 0 when everything agrees and nothing stays behind, 1 when not, 130 after Ctrl-C."""
+    asked = _asked(arguments)
+    screen = Screen(STEPS, plain=asked.plain)
+    machine = Machine()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with screen:
+            outcome = _live(machine, screen, asked)
+    except KeyboardInterrupt:
+        screen.say("Stopped.")
+        return 130
+    finally:
+        machine.stop()
+        signal.signal(signal.SIGTERM, before)
+        if not asked.keep:
+            machine.remove()
+    outcome.wrong += [("a process", f"{process} stayed behind") for process in machine.left_behind()]
+    _tell(screen, outcome)
+    return 0 if outcome.ok else 1
+
+
+def _asked(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="shopbridge demo", description="A busy day between a simulated shop and a simulated Kaufland.")
+    parser.add_argument("--short", action="store_true", help="fewer orders, the same stories")
+    parser.add_argument("--plain", action="store_true", help="plain lines on a terminal too")
+    parser.add_argument("--keep", action="store_true", help="keep the data folder and its logs")
+    parser.add_argument("--seed", type=int, default=7, help="another day with other orders (default 7)")
+    return parser.parse_args(arguments)
+
+
+def _live(machine: Machine, screen: Screen, asked: argparse.Namespace) -> Outcome:
+    with screen.step(f"Starting PostgreSQL, Valkey, web, workers, clock and both simulators in {machine.folder}"):
+        machine.start()
+    day = Day(machine, screen, short=asked.short, seed=asked.seed)
+    changes = day.run()
+    with screen.step("Comparing the books of both sides"):
+        outcome = compare(day.merchant.books(), day.kaufland.books(), stored(machine), changes)
+    with screen.step("Stopping everything"):
+        machine.stop()
+    return outcome
+
+
+def stored(machine: Machine) -> Stored:
+    """The bridge's own books."""
+    with machine.database() as session:
+        events = session.execute(text("SELECT delivery_id, state FROM event")).all()
+        manifest = session.execute(text("SELECT count, arrived FROM manifest ORDER BY received_at DESC LIMIT 1")).one_or_none()
+        stuck = session.execute(
+            text("""
+                SELECT k.kind || coalesce(' for ' || o.external_id, '') || ' is ' || k.state || coalesce(': ' || k.reason_code, '')
+                FROM command k LEFT JOIN orders o ON o.id = k.order_id WHERE k.state <> 'done' ORDER BY k.id
+            """)
+        ).scalars()
+        cases = session.execute(text("SELECT code FROM case_ WHERE state = 'open' ORDER BY id")).scalars()
+        return Stored(dict(events), None if manifest is None else (manifest.count, manifest.arrived), list(stuck), list(cases))
+
+
+def _tell(screen: Screen, outcome: Outcome) -> None:
+    """The table, what does not agree, and the one line for machines."""
+    screen.table(_rows(outcome.figures))
+    for what, sentence in outcome.wrong[:SHOWN]:
+        screen.say(f"  DISAGREES  {what}: {sentence}")
+    if len(outcome.wrong) > SHOWN:
+        screen.say(f"  ... and {len(outcome.wrong) - SHOWN} more")
+    screen.say(f"Both sides agree after {screen.seconds:.0f} s." if outcome.ok else f"{len(outcome.wrong)} things do not agree.")
+    line = {**outcome.figures, "disagreements": len(outcome.wrong), "elapsed_s": round(screen.seconds, 1), "ok": outcome.ok}
+    click.echo(json.dumps(line))
+
+
+def _rows(figures: dict[str, Any]) -> list[tuple[str, Any, str]]:
+    f = figures
+    return [
+        ("Events the shop sent", f["events_sent"], f"{f['events_delivered_twice']} more than once"),
+        ("Events stored", f["events_stored"], f"manifest: {f['manifest']}"),
+        ("Orders at the marketplace", f["orders_at_marketplace"], f"{f['pieces_at_marketplace']} pieces"),
+        ("Orders in the shop", f["orders_in_shop"], f"{f['duplicate_orders']} twice, {f['lost']} lost"),
+        ("Pieces shipped", f["shipped_at_marketplace"], f"{f['shipped_without_tracking']} without a tracking number"),
+        ("Pieces cancelled on both sides", f["cancelled_both"], ""),
+        ("Orders refunded on both sides", f["refunded_both"], f"{f['refunded_both_cents'] / 100:.2f} EUR, equal to the cent"),
+        ("Products on sale", f["products_on_sale"], "stock equal on both sides" if f["stock_agrees"] else "stock differs"),
+        ("Stock change to marketplace", f"{f['stock_to_marketplace_p95_ms']} ms", f"p95 of {f['stock_changes_measured']}; median {f['stock_to_marketplace_p50_ms']} ms"),
+    ]
