@@ -10,14 +10,14 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import plan
 from app.errors import ShopbridgeError
 from app.inbox import LeaseLost
-from app.models import Command
+from app.models import Command, Order
 from app.models.columns import table_of
 
 COMMANDS = table_of(Command)
@@ -49,6 +49,35 @@ def write(
         .on_conflict_do_nothing(index_elements=["connection_id", "key"])
         .returning(COMMANDS.c.id)
     ).scalar()
+
+
+def write_for_order(
+    session: Session,
+    order: Order,
+    connection_id: int,
+    kind: str,
+    key: str,
+    payload: dict[str, Any] | None = None,
+) -> int | None:
+    """Write one deed of an order, once by `key`. Deeds of one order go out one after another at each partner."""
+    return write(
+        session,
+        account_id=order.account_id,
+        connection_id=connection_id,
+        kind=kind,
+        subject=f"order/{order.id}",
+        key=key,
+        payload=payload,
+        order_id=order.id,
+    )
+
+
+def is_written(session: Session, order: Order, kind: str) -> bool:
+    """Whether a deed of this kind was ever written for the order, in whatever state it is."""
+    return (
+        session.scalar(select(Command.id).where(Command.order_id == order.id, Command.kind == kind).limit(1))
+        is not None
+    )
 
 
 def message_id(*parts: object) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
-from app.models import Command, Connection, Order, OrderLine, OrderPiece
+from app.models import Connection, Order, OrderLine, OrderPiece
 from app.registry import MarketplaceClient, ShopClient
 from app.rules import status
 from app.story import order_case, tell
@@ -42,15 +42,13 @@ def ask_marketplace(session: Session, order: Order, pieces: list[OrderPiece], re
     for piece in pieces:
         piece.cancel_asked_by = "shop"
     tell(session, order, "cancel.by_shop", pieces=len(pieces))
-    outbox.write(
+    outbox.write_for_order(
         session,
-        account_id=order.account_id,
-        connection_id=order.connection_id,
-        kind="cancel",
-        subject=f"order/{order.id}",
-        key=f"cancel:{pieces[0].id}",
-        payload={"pieces": [piece.id for piece in pieces], "reason": reason},
-        order_id=order.id,
+        order,
+        order.connection_id,
+        "cancel",
+        f"cancel:{pieces[0].id}",
+        {"pieces": [piece.id for piece in pieces], "reason": reason},
     )
 
 
@@ -66,7 +64,9 @@ def from_marketplace(session: Session, order: Order) -> None:
     for piece in news:
         piece.cancel_asked_by = "marketplace"
     tell(session, order, "cancel.by_marketplace", pieces=len(news), reason=news[0].marketplace_reason)
-    if order.shop_id is None or not _creation_written(session, order):
+    if order.shop_id is None or not (
+        order.shop_order_id or outbox.is_written(session, order, "order.create")
+    ):
         return
     everything = not any(piece.state != m.PieceState.CANCELLED for piece in _pieces(session, order))
     order.stopped = everything
@@ -158,21 +158,14 @@ def deliver_stop(
 def _command_shop(session: Session, order: Order, kind: str, pieces: list[OrderPiece]) -> None:
     if order.shop_id is None:
         return
-    outbox.write(
+    outbox.write_for_order(
         session,
-        account_id=order.account_id,
-        connection_id=order.shop_id,
-        kind=kind,
-        subject=f"order/{order.id}",
-        key=f"{kind}:{pieces[0].id}",
-        payload={"pieces": [piece.id for piece in pieces]},
-        order_id=order.id,
+        order,
+        order.shop_id,
+        kind,
+        f"{kind}:{pieces[0].id}",
+        {"pieces": [piece.id for piece in pieces]},
     )
-
-
-def _creation_written(session: Session, order: Order) -> bool:
-    query = select(Command.id).where(Command.order_id == order.id, Command.kind == "order.create")
-    return order.shop_order_id is not None or session.scalar(query) is not None
 
 
 def _nothing_left(session: Session, order: Order) -> bool:

@@ -194,16 +194,14 @@ def _understood(session: Session, order: Order, piece: OrderPiece) -> None:
         or session.scalar(odd.limit(1)) is not None
     ):
         return
-    if _creation_written(session, order):
-        outbox.write(
+    if outbox.is_written(session, order, "order.create"):
+        outbox.write_for_order(
             session,
-            account_id=order.account_id,
-            connection_id=order.shop_id,
-            kind="order.status",
-            subject=subject,
-            key=f"order.status:understood:{order.id}",
-            payload={"status": "processing"},
-            order_id=order.id,
+            order,
+            order.shop_id,
+            "order.status",
+            f"order.status:understood:{order.id}",
+            {"status": "processing"},
         )
 
 
@@ -216,7 +214,7 @@ def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> O
         ),
     ]
     for order in family:
-        if order.shop_order_id is None and not _creation_written(session, order):
+        if order.shop_order_id is None and not outbox.is_written(session, order, "order.create"):
             return order
     child = Order(
         account_id=root.account_id,
@@ -233,13 +231,6 @@ def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> O
     session.flush()
     tell(session, root, "order.pieces_joined", order=f"ord_{child.id}")
     return child
-
-
-def _creation_written(session: Session, order: Order) -> bool:
-    return (
-        session.scalar(select(Command.id).where(Command.order_id == order.id, Command.kind == "order.create"))
-        is not None
-    )
 
 
 def _add_pieces(session: Session, order: Order, marketplace: Connection, new: list[m.PieceSeen]) -> None:
@@ -370,15 +361,7 @@ def _want_in_shop(session: Session, marketplace: Connection, order: Order) -> No
     order.ship_by = session.scalar(
         select(func.min(OrderPiece.ship_by)).where(OrderPiece.order_id == order.id)
     )
-    outbox.write(
-        session,
-        account_id=order.account_id,
-        connection_id=order.shop_id,
-        kind="order.create",
-        subject=subject,
-        key=f"order.create:{order.id}",
-        order_id=order.id,
-    )
+    outbox.write_for_order(session, order, order.shop_id, "order.create", f"order.create:{order.id}")
 
 
 def _has_piece_for_the_shop(session: Session, order: Order) -> bool:

@@ -9,7 +9,6 @@ becomes a case for a person.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -187,12 +186,12 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
     )
     for share in plan.refunds:
         payload = {"piece": share.piece_id, "amount": share.amount, "reason": rules.reason_word(seen.reason)}
-        _command(
+        outbox.write_for_order(
             session, order, order.connection_id, "refund", f"refund:{refund.id}:{share.piece_id}", payload
         )
     for piece_id in plan.accept_returns:
         row = open_returns[piece_id]
-        _command(
+        outbox.write_for_order(
             session,
             order,
             order.connection_id,
@@ -219,7 +218,7 @@ def _cancel(session: Session, order: Order, pieces: list[OrderPiece]) -> None:
         piece.cancel_asked_by = "shop"
     tell(session, order, "cancel.by_shop", pieces=len(pieces))
     payload = {"pieces": [piece.id for piece in pieces], "reason": "other"}
-    _command(session, order, order.connection_id, "cancel", f"cancel:{pieces[0].id}", payload)
+    outbox.write_for_order(session, order, order.connection_id, "cancel", f"cancel:{pieces[0].id}", payload)
 
 
 def _truth(session: Session, order: Order, returning: set[int]) -> list[rules.LineTruth]:
@@ -310,7 +309,7 @@ def _react(session: Session, order: Order, piece: OrderPiece, row: Return) -> No
         row.state in {m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.REJECTED}
         and order.shop_id is not None
     ):
-        _command(
+        outbox.write_for_order(
             session,
             order,
             order.shop_id,
@@ -342,19 +341,6 @@ def _refund_in_shop(session: Session, order: Order, piece: OrderPiece, row: Retu
     piece.refunded += amount
     if order.shop_id is not None:
         payload = {"piece": piece.id, "amount": amount, "reason": row.reason or "", "key": f"return_{row.id}"}
-        _command(session, order, order.shop_id, "order.refund", f"order.refund:return:{row.id}", payload)
-
-
-def _command(
-    session: Session, order: Order, connection_id: int, kind: str, key: str, payload: dict[str, Any]
-) -> None:
-    outbox.write(
-        session,
-        account_id=order.account_id,
-        connection_id=connection_id,
-        kind=kind,
-        subject=f"order/{order.id}",
-        key=key,
-        payload=payload,
-        order_id=order.id,
-    )
+        outbox.write_for_order(
+            session, order, order.shop_id, "order.refund", f"order.refund:return:{row.id}", payload
+        )

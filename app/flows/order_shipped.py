@@ -214,15 +214,8 @@ def _send(session: Session, order: Order, shipment: Shipment, pieces: list[Order
         carrier=shipment.carrier or shipment.carrier_name,
         pieces=len(pieces),
     )
-    outbox.write(
-        session,
-        account_id=order.account_id,
-        connection_id=order.connection_id,
-        kind="ship",
-        subject=f"order/{order.id}",
-        key=f"ship:{shipment.id}",
-        payload={"shipment": shipment.id},
-        order_id=order.id,
+    outbox.write_for_order(
+        session, order, order.connection_id, "ship", f"ship:{shipment.id}", {"shipment": shipment.id}
     )
 
 
