@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,10 @@ from app.models import Case, Order, Timeline
 from app.models.columns import table_of
 
 CASES = table_of(Case)
+
+# Written out, not bound: PostgreSQL finds the partial index only by a literal. A statement is prepared after a few runs,
+# and with a parameter in this place it then fails on every further case.
+_OPEN = text("state = 'open'")
 
 
 def tell(
@@ -67,9 +71,7 @@ def open_case(
             params=plan.jsonable(params),
             state="open",
         )
-        .on_conflict_do_nothing(
-            index_elements=["account_id", "code", "subject"], index_where=CASES.c.state == "open"
-        )
+        .on_conflict_do_nothing(index_elements=["account_id", "code", "subject"], index_where=_OPEN)
     )
 
 

@@ -120,7 +120,7 @@ class Inbox:
         except ShopbridgeError as error:
             self._failed(event, error)
         except Exception as error:
-            log.exception("event.crashed", event=event.id, type=event.type)
+            log.exception("event.crashed", event_id=event.id, type=event.type)
             self._failed(event, Unavailable("job.crashed", error=type(error).__name__))
         else:
             self.done[state].append(event.id)
