@@ -53,6 +53,12 @@ def _checking() -> ModuleType:
     return checking
 
 
+def _sealing() -> ModuleType:
+    from app.commands import sealing
+
+    return sealing
+
+
 # Where each command is; imported when it is asked for, so that `shopbridge --help` answers at once.
 PLACES: dict[str, tuple[Place, str]] = {
     "up": (_running, "Run the whole bridge on this machine."),
@@ -77,6 +83,7 @@ PLACES: dict[str, tuple[Place, str]] = {
     "replay": (_acting, "Work stuck events or commands off again."),
     "holiday": (_acting, "Put every offer to stock 0 and back, with proof."),
     "sync": (_acting, "Send offers to a marketplace, or leave them as they are."),
+    "reseal": (_sealing, "Encrypt everything anew under the newest master key."),
     "doctor": (_checking, "Say what is wrong, and what to do."),
     "conformance": (_checking, "Test a supplier system against the protocol."),
     "demo": (_checking, "Show the main job with simulated partners."),

@@ -20,7 +20,7 @@ from world import World, serve, world
 from app import accounts, cli, logs, queues
 from app.commands import playground
 from app.config import SETTINGS
-from app.extensions import db
+from app.extensions import db, safe
 from app.models import Account, Command, Connection, Event, Offer, Order, Schedule
 from app.rules import gtin
 from app.sandbox import kaufland
@@ -529,6 +529,27 @@ def forget_senders(app: Flask, key: str) -> None:
     from app.web.senders import senders
 
     senders().forget(key)
+
+
+def test_everything_is_encrypted_anew_under_the_newest_key(
+    sold: World, run: Run, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, before = app.config["SHOPBRIDGE_MASTER_KEYS"][0], safe.vault
+    new = run("reseal", "--new-key").stdout.strip()
+    monkeypatch.setenv("SHOPBRIDGE_MASTER_KEYS", f"{new},{old}")
+    try:
+        first = told(run("reseal", "--json"))
+        assert first["closed"] == 0
+        assert first["resealed"]["connection.secrets"] == 2
+        assert first["resealed"]["orders.buyer"] == 1
+        assert first["resealed"]["event.body"] > 3
+        assert set(told(run("reseal", "--json"))["resealed"].values()) == {0}
+        monkeypatch.setenv("SHOPBRIDGE_MASTER_KEYS", new)
+        assert json.loads(told(run("event", "1", "--body", "--json"))["body"])["type"]
+        monkeypatch.setenv("SHOPBRIDGE_MASTER_KEYS", run("reseal", "--new-key").stdout.strip())
+        assert "cannot be opened" in says(run("reseal", code=1))
+    finally:
+        safe.bind(before)
 
 
 # --- doctor, conformance, demo -----------------------------------------------------------------------------

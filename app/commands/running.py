@@ -7,6 +7,7 @@ single process ends with a sentence and is started again by whoever looks after 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 import time
@@ -283,23 +284,30 @@ def _end_of(log: str) -> str:
     return "\n".join(log.splitlines()[-12:])
 
 
+def _our_name() -> str:
+    """How to call us in a second terminal: by name when that finds us, else by the path from here."""
+    ours = Path(sys.argv[0]).absolute()
+    if shutil.which("shopbridge") is not None or ours.name != "shopbridge":
+        return "shopbridge"
+    return os.path.relpath(ours)
+
+
 def _welcome(told: runfile.RunningBridge, settings: dict[str, Any], seconds: float) -> str:
+    logs, ours = settings["SHOPBRIDGE_DATA"] / "logs", _our_name()
     lines = [
-        f"Shopbridge is running at {told.url} (ready after {seconds:.0f} s). Its logs are in {settings['SHOPBRIDGE_DATA'] / 'logs'}.",
+        f"Shopbridge is running at {told.url} (ready after {seconds:.0f} s). Its logs are in {logs}.",
         "Stop it with Ctrl-C. In a second terminal, in this folder:",
         "",
     ]
     if told.sandbox:
         lines += [
-            '  shopbridge connect sandbox --account "My shop"    a simulated shop and a simulated Kaufland, connected',
-            "  shopbridge sandbox buy                            somebody buys something there",
-            "  shopbridge orders                                 what became of it",
+            f'  {ours} connect sandbox --account "My shop"    a simulated shop and a simulated Kaufland, connected',
+            f"  {ours} sandbox buy                            somebody buys something there",
+            f"  {ours} orders                                 what became of it",
         ]
     else:
         lines += [
-            '  shopbridge pair woocommerce --account "My shop"   a code to paste into the plugin of your shop',
-            '  shopbridge connect kaufland --account "My shop"   asks for your keys and checks them',
+            f'  {ours} pair woocommerce --account "My shop"   a code to paste into the plugin of your shop',
+            f'  {ours} connect kaufland --account "My shop"   asks for your keys and checks them',
         ]
-    return "\n".join(
-        [*lines, "  shopbridge doctor                                 is everything in its place?"]
-    )
+    return "\n".join([*lines, f"  {ours} doctor                                 is everything in its place?"])
