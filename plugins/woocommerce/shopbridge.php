@@ -1,4 +1,5 @@
 <?php
+
 /**
  * Plugin Name:          Shopbridge
  * Description:          Connects this shop with your Shopbridge: reports products, stock and orders, and carries out what the bridge asks for.

@@ -99,7 +99,8 @@ class SettingsPage
     private function showConnect(): void
     {
         echo '<h2>' . esc_html__('Connect', 'shopbridge') . '</h2><p>';
-        echo esc_html__('Make a pairing code in your bridge and enter it here within 15 minutes. From then on this shop reports products, stock and orders (with the addresses of the buyers) to that bridge.', 'shopbridge');
+        echo esc_html__('Make a pairing code in your bridge and enter it here within 15 minutes.', 'shopbridge') . '</p><p>';
+        echo esc_html__('From then on this shop reports products, stock and orders (with the addresses of the buyers) to that bridge.', 'shopbridge');
         echo '</p>';
         self::openForm(SettingsActions::CONNECT);
         echo '<table class="form-table"><tr><th><label for="shopbridge-url">' . esc_html__('Bridge address', 'shopbridge') . '</label></th>';

@@ -1,0 +1,86 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Shopbridge\Tests\Orders;
+
+use Shopbridge\Orders\OrderBox;
+use Shopbridge\Orders\Tracking\Parcels;
+use Shopbridge\Tests\ShopTestCase;
+
+final class OrderBoxTest extends ShopTestCase
+{
+    private const EVIL = '"><script>alert(1)</script>';
+
+    /** @var \WC_Order */
+    private $order;
+
+    protected function setUp(): void
+    {
+        parent::setUp();
+        $this->order = new \WC_Order(5);
+        \FakeShop::$orders[5] = $this->order;
+    }
+
+    public function testTheBoxEscapesEverything(): void
+    {
+        $entry = array('at' => self::EVIL, 'text' => self::EVIL);
+        $this->order->meta = array(
+            '_shopbridge_stop' => self::EVIL,
+            '_shopbridge_source' => array('marketplace' => 'x', 'name' => self::EVIL, 'order_id' => self::EVIL, 'ship_by' => self::EVIL),
+            '_shopbridge_label_sender' => array('company' => self::EVIL),
+            '_shopbridge_timeline' => array('entries' => array($entry), 'next' => self::EVIL),
+            '_shopbridge_tracking' => array(array('number' => self::EVIL, 'carrier' => self::EVIL)),
+        );
+        $box = $this->box();
+        self::assertStringNotContainsString('<script', $box);
+        self::assertGreaterThanOrEqual(9, substr_count($box, '&lt;script&gt;'));
+    }
+
+    public function testTheWarningIsShownUntilTheOrderIsCancelled(): void
+    {
+        $this->order->meta['_shopbridge_stop'] = 'The buyer has cancelled.';
+        self::assertStringContainsString('Do not ship!', $this->box());
+        $this->order->set_status('cancelled');
+        self::assertStringNotContainsString('Do not ship!', $this->box());
+    }
+
+    public function testAPostOfTheOldStorageIsShownToo(): void
+    {
+        $post = new \WP_Post();
+        $post->ID = 5;
+        ob_start();
+        (new OrderBox(Parcels::all()))->show($post);
+        self::assertStringContainsString('shopbridge_number', (string) ob_get_clean());
+    }
+
+    public function testANumberIsSavedOnlyWithNonceAndRight(): void
+    {
+        $_POST = array('shopbridge_number' => ' 003404 ', 'shopbridge_carrier' => 'DHL', 'shopbridge_return_number' => 'R1');
+        $this->save();
+        self::assertSame(array(), $this->order->meta, 'no nonce');
+        $_POST['shopbridge_nonce'] = 'x';
+        \FakeShop::$capabilities = array();
+        $this->save();
+        self::assertSame(array(), $this->order->meta, 'no right');
+        \FakeShop::$capabilities = array('edit_shop_orders' => true);
+        $this->save();
+        self::assertSame('003404', $this->order->meta['_shopbridge_tracking'][0]['number']);
+        self::assertSame('R1', $this->order->meta['_shopbridge_return_tracking'][0]['number']);
+        $_POST = array('shopbridge_nonce' => 'x', 'shopbridge_number_remove' => array('003404'));
+        $this->save();
+        self::assertSame(array(), $this->order->meta['_shopbridge_tracking']);
+    }
+
+    private function save(): void
+    {
+        (new OrderBox(Parcels::all()))->save(5);
+    }
+
+    private function box(): string
+    {
+        ob_start();
+        (new OrderBox(Parcels::all()))->show($this->order);
+        return (string) ob_get_clean();
+    }
+}

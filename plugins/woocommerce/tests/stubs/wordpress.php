@@ -1,0 +1,416 @@
+<?php
+
+/**
+ * The few functions and classes of WordPress that the plugin uses, as far as the tests need them.
+ */
+
+declare(strict_types=1);
+
+final class WP_Error
+{
+    /** @var string */
+    private $code;
+
+    /** @var string */
+    private $message;
+
+    /** @var mixed */
+    public $data;
+
+    /** @param mixed $data */
+    public function __construct(string $code = '', string $message = '', $data = null)
+    {
+        $this->code = $code;
+        $this->message = $message;
+        $this->data = $data;
+    }
+
+    public function get_error_message(): string
+    {
+        return $this->message;
+    }
+
+    public function get_error_code(): string
+    {
+        return $this->code;
+    }
+}
+
+final class WP_Post
+{
+    /** @var int */
+    public $ID = 0;
+
+    /** @var string */
+    public $post_type = 'post';
+
+    /** @var string */
+    public $post_status = 'publish';
+}
+
+final class WP_REST_Request
+{
+    /** @var string */
+    private $body;
+
+    /** @var array<string, string> */
+    private $headers;
+
+    /**
+     * @param array<string, string> $headers
+     */
+    public function __construct(string $method = 'POST', string $body = '', array $headers = array())
+    {
+        $this->body = $body;
+        $this->headers = $headers;
+    }
+
+    public function get_body(): string
+    {
+        return $this->body;
+    }
+
+    public function get_header(string $name): ?string
+    {
+        return $this->headers[$name] ?? null;
+    }
+
+    /** @param mixed $value */
+    public function set_param(string $name, $value): void
+    {
+    }
+}
+
+final class WP_REST_Response
+{
+    /** @var mixed */
+    public $data;
+
+    /** @var int */
+    public $status;
+
+    /** @var array<string, string> */
+    public $headers = array();
+
+    /** @param mixed $data */
+    public function __construct($data = null, int $status = 200)
+    {
+        $this->data = $data;
+        $this->status = $status;
+    }
+
+    public function header(string $name, string $value): void
+    {
+        $this->headers[$name] = $value;
+    }
+
+    /** @return mixed */
+    public function get_data()
+    {
+        return $this->data;
+    }
+}
+
+function get_option(string $name, $default = false)
+{
+    return FakeShop::$options[$name] ?? $default;
+}
+
+function update_option(string $name, $value, $autoload = null): bool
+{
+    FakeShop::$options[$name] = $value;
+    FakeShop::$autoload[$name] = (bool) $autoload;
+    return true;
+}
+
+function delete_option(string $name): bool
+{
+    unset(FakeShop::$options[$name]);
+    return true;
+}
+
+function get_transient(string $name)
+{
+    return FakeShop::$transients[$name] ?? false;
+}
+
+function set_transient(string $name, $value, int $seconds = 0): bool
+{
+    FakeShop::$transients[$name] = $value;
+    return true;
+}
+
+function delete_transient(string $name): bool
+{
+    unset(FakeShop::$transients[$name]);
+    return true;
+}
+
+function add_action(string $hook, callable $callback, int $priority = 10, int $arguments = 1): bool
+{
+    FakeShop::$hooks[$hook][] = $callback;
+    return true;
+}
+
+function add_filter(string $hook, callable $callback, int $priority = 10, int $arguments = 1): bool
+{
+    return add_action($hook, $callback);
+}
+
+function remove_filter(string $hook, callable $callback, int $priority = 10): bool
+{
+    FakeShop::$hooks[$hook] = array_filter(FakeShop::$hooks[$hook] ?? array(), static fn ($one): bool => $one !== $callback);
+    return true;
+}
+
+function apply_filters(string $hook, $value, ...$more)
+{
+    foreach (FakeShop::$hooks[$hook] ?? array() as $callback) {
+        $value = $callback($value, ...$more);
+    }
+    return $value;
+}
+
+function do_action(string $hook, ...$arguments): void
+{
+    foreach (FakeShop::$hooks[$hook] ?? array() as $callback) {
+        $callback(...$arguments);
+    }
+}
+
+function doing_action(string $hook): bool
+{
+    return false;
+}
+
+function wp_json_encode($value)
+{
+    return json_encode($value);
+}
+
+function is_wp_error($value): bool
+{
+    return $value instanceof WP_Error;
+}
+
+function wp_remote_request(string $url, array $arguments)
+{
+    FakeShop::$requests[] = array('url' => $url) + $arguments;
+    $answer = count(FakeShop::$answers) > 1 ? array_shift(FakeShop::$answers) : (FakeShop::$answers[0] ?? new WP_Error('http', 'no answer'));
+    return is_callable($answer) ? $answer($url, $arguments) : $answer;
+}
+
+function wp_remote_retrieve_body($response): string
+{
+    return $response['body'] ?? '';
+}
+
+function wp_remote_retrieve_response_code($response)
+{
+    return $response['code'] ?? '';
+}
+
+function wp_remote_retrieve_header($response, string $name): string
+{
+    return $response['headers'][$name] ?? '';
+}
+
+function register_rest_route(string $space, string $path, array $route): bool
+{
+    FakeShop::$routes['/' . $space . $path] = $route;
+    return true;
+}
+
+function current_user_can(string $capability): bool
+{
+    return FakeShop::$capabilities[$capability] ?? false;
+}
+
+function check_admin_referer(string $action)
+{
+    if (!FakeShop::$nonceIsRight) {
+        throw new RuntimeException('wrong nonce for ' . $action);
+    }
+    return 1;
+}
+
+function wp_verify_nonce(string $nonce, string $action)
+{
+    return FakeShop::$nonceIsRight && $nonce !== '' ? 1 : false;
+}
+
+function wp_nonce_field(string $action = '', string $name = '_wpnonce'): void
+{
+    echo '<input type="hidden" name="' . $name . '" value="nonce-of-' . $action . '">';
+}
+
+function wp_die(string $text = '', string $title = '', array $arguments = array()): void
+{
+    throw new RuntimeException('died: ' . $text);
+}
+
+function wp_safe_redirect(string $url): bool
+{
+    return true;
+}
+
+function get_current_user_id(): int
+{
+    return 1;
+}
+
+function esc_html($text): string
+{
+    return htmlspecialchars((string) $text, ENT_QUOTES, 'UTF-8');
+}
+
+function esc_attr($text): string
+{
+    return htmlspecialchars((string) $text, ENT_QUOTES, 'UTF-8');
+}
+
+function esc_url(string $url): string
+{
+    return preg_match('#^https?://#', $url) === 1 ? htmlspecialchars($url, ENT_QUOTES, 'UTF-8') : '';
+}
+
+function esc_url_raw(string $url, ?array $protocols = null): string
+{
+    return preg_match('#^https?://#', $url) === 1 ? $url : '';
+}
+
+function __($text, string $domain = 'default'): string
+{
+    return $text;
+}
+
+function esc_html__($text, string $domain = 'default'): string
+{
+    return esc_html($text);
+}
+
+function sanitize_text_field($text): string
+{
+    return trim(preg_replace('/[\r\n\t ]+/', ' ', strip_tags((string) $text)));
+}
+
+function sanitize_email(string $email): string
+{
+    return trim($email);
+}
+
+function is_email(string $email)
+{
+    return filter_var($email, FILTER_VALIDATE_EMAIL);
+}
+
+function wp_unslash($value)
+{
+    return is_array($value) ? array_map('wp_unslash', $value) : stripslashes((string) $value);
+}
+
+function admin_url(string $path = ''): string
+{
+    return 'https://tee.example/wp-admin/' . $path;
+}
+
+function home_url(): string
+{
+    return 'https://tee.example';
+}
+
+function rest_url(string $path = ''): string
+{
+    return 'https://tee.example/wp-json/' . $path;
+}
+
+function get_bloginfo(string $what): string
+{
+    return 'Anna&#039;s Teeladen';
+}
+
+function get_locale(): string
+{
+    return 'de_DE';
+}
+
+function wp_timezone_string(): string
+{
+    return 'Europe/Berlin';
+}
+
+function wp_timezone(): DateTimeZone
+{
+    return new DateTimeZone('Europe/Berlin');
+}
+
+function wp_date(string $format, int $unix): string
+{
+    return (new DateTimeImmutable('@' . $unix))->setTimezone(wp_timezone())->format($format);
+}
+
+function submit_button(string $text = '', string $type = 'primary', string $name = 'submit', bool $wrap = true): void
+{
+    echo '<button name="' . esc_attr($name) . '">' . esc_html($text) . '</button>';
+}
+
+function add_submenu_page(...$arguments): string
+{
+    return 'page';
+}
+
+function add_meta_box(...$arguments): void
+{
+}
+
+function wp_cache_flush(): bool
+{
+    return true;
+}
+
+function wp_doing_cron(): bool
+{
+    return false;
+}
+
+function get_post_type(int $id): string
+{
+    return isset(FakeShop::$products[$id]) ? 'product' : (isset(FakeShop::$orders[$id]) ? 'shop_order' : 'post');
+}
+
+function get_posts(array $query): array
+{
+    return array();
+}
+
+function as_has_scheduled_action(string $hook, array $arguments = array(), string $group = ''): bool
+{
+    return as_next_scheduled_action($hook, $arguments, $group) !== false;
+}
+
+function as_next_scheduled_action(string $hook, ?array $arguments = null, string $group = '')
+{
+    foreach (FakeShop::$scheduled as $one) {
+        if ($one['hook'] === $hook) {
+            return $one['at'];
+        }
+    }
+    return false;
+}
+
+function as_enqueue_async_action(string $hook, array $arguments = array(), string $group = '', bool $unique = false, int $priority = 10): int
+{
+    FakeShop::$scheduled[] = array('hook' => $hook, 'at' => true, 'args' => $arguments);
+    return count(FakeShop::$scheduled);
+}
+
+function as_schedule_recurring_action(int $at, int $every, string $hook, array $arguments = array(), string $group = '', bool $unique = false): int
+{
+    FakeShop::$scheduled[] = array('hook' => $hook, 'at' => $at, 'args' => $arguments);
+    return count(FakeShop::$scheduled);
+}
+
+function as_unschedule_all_actions(string $hook, array $arguments = array(), string $group = ''): void
+{
+    FakeShop::$scheduled = array_filter(FakeShop::$scheduled, static fn (array $one): bool => $one['hook'] !== $hook);
+}
