@@ -35,6 +35,8 @@ def create_app(settings: dict[str, Any] | None = None, *, web: bool = True) -> F
             "pool_size": settings["SHOPBRIDGE_WEB_THREADS"],
             "max_overflow": 2,
             "pool_pre_ping": True,
+            # Values of a failed statement would reach the log with the error.
+            "hide_parameters": True,
         },
         MAX_CONTENT_LENGTH=256 * 1024,
         SECRET_KEY=settings["SHOPBRIDGE_SECRET_KEY"] or None,
