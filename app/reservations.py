@@ -38,7 +38,7 @@ def contained_from(session: Session, order_id: int, sequence: int | None) -> Non
     if sequence is None:
         return
     pieces = select(OrderPiece.id).where(OrderPiece.order_id == order_id, OrderPiece.in_shop)
-    _mark(
+    mark_offers(
         session,
         session.execute(
             update(Reservation)
@@ -58,7 +58,7 @@ def release(session: Session, piece_ids: Iterable[int]) -> None:
     gone = session.execute(
         delete(Reservation).where(Reservation.piece_id.in_(list(piece_ids))).returning(Reservation.product_id)
     )
-    _mark(session, gone.scalars())
+    mark_offers(session, gone.scalars())
 
 
 def left_the_house(session: Session, piece_ids: Iterable[int]) -> None:
@@ -75,7 +75,15 @@ def left_the_house(session: Session, piece_ids: Iterable[int]) -> None:
     )
 
 
-def _mark(session: Session, product_ids: Iterable[int]) -> None:
+def mark_offers(session: Session, product_ids: Iterable[int]) -> None:
+    """What these products' offers show must be computed anew. Locked in one order, so that two workers never wait for each other in a ring."""
     changed = sorted(set(product_ids))
-    if changed:
-        session.execute(update(Offer).where(Offer.product_id.in_(changed)).values(stale=True))
+    if not changed:
+        return
+    rows = select(Offer.id).where(Offer.product_id.in_(changed)).order_by(Offer.id).with_for_update()
+    session.execute(
+        update(Offer)
+        .where(Offer.id.in_(rows))
+        .values(stale=True)
+        .execution_options(synchronize_session="fetch")
+    )

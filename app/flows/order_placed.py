@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
-from app.models import Command, Connection, Offer, Order, OrderLine, OrderPiece, Product, Reservation
+from app.models import Command, Connection, Order, OrderLine, OrderPiece, Product, Reservation
 from app.registry import ShopClient
 from app.rules import gtin, status, stock
 from app.story import close_case, order_case, tell
@@ -326,7 +326,7 @@ def _hold_stock(session: Session, order: Order, product_ids: list[int]) -> None:
     if not product_ids:
         return
     session.flush()
-    session.execute(update(Offer).where(Offer.product_id.in_(product_ids)).values(stale=True))
+    reservations.mark_offers(session, product_ids)
     reserved = reservations.held(session, product_ids)
     for product in session.scalars(select(Product).where(Product.id.in_(product_ids))):
         missing = stock.oversold_by(product.stock, reserved.get(product.id, 0))

@@ -15,7 +15,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import messages as m
-from app.models import Connection, Offer, Product
+from app import reservations
+from app.models import Connection, Product
 from app.models.columns import table_of
 from app.rules import gtin
 
@@ -184,6 +185,5 @@ def _offer_new_products(session: Session, product_ids: list[int]) -> None:
 
 
 def _mark_offers(session: Session, product_ids: list[int]) -> list[int]:
-    if product_ids:
-        session.execute(update(Offer).where(Offer.product_id.in_(product_ids)).values(stale=True))
+    reservations.mark_offers(session, product_ids)
     return product_ids

@@ -61,7 +61,11 @@ class Inbox:
             queues.ring("in", self.connection_id)
 
     def _work(self) -> None:
-        """Everything of the batch in one transaction; a row that fails is rolled back alone and keeps its reason."""
+        """Products together, then order by order, each in a transaction of its own; a row that fails is rolled back alone.
+
+        One transaction for all would hold the offers of the first order while it waits for the second, and whoever delivers the second
+        waits for these offers: orders are locked before offers, everywhere.
+        """
         self.connection = self.session.get_one(Connection, self.connection_id)
         self.translate = translator(self.connection.provider)
         self.done: dict[str, list[int]] = {"done": [], "superseded": []}
@@ -73,15 +77,25 @@ class Inbox:
         }
         for kind, take in together.items():
             self._many([pair for pair in read if pair[0].type == kind], take)
+            self._keep()
+        self._note_work()
+        self.session.commit()
+        self._ring()
         for event, data in read:
             if event.type not in together:
                 self._alone([(event, data)], lambda pairs: self._one(*pairs[0]))
-        inbox.finish(self.session, self.batch, self.done)
+                self._keep()
         newest = max(event.sequence for event in self.batch.events)
         self.connection.last_sequence = max(self.connection.last_sequence or 0, newest)
         self.connection.last_event_at = datetime.now(UTC)
         self._note_work()
         self.session.commit()
+
+    def _keep(self) -> None:
+        """What was done so far and the end of its events are one commit. Raises LeaseLost when another worker has them now."""
+        inbox.finish(self.session, self.batch, self.done)
+        self.session.commit()
+        self.done = {state: [] for state in self.done}
 
     def _data(self, event: inbox.Claimed) -> dict[str, Any] | None:
         try:
@@ -211,3 +225,4 @@ class Inbox:
     def _ring(self) -> None:
         for connection_id in sorted(self.rang):
             queues.ring("out", connection_id)
+        self.rang.clear()
