@@ -1,0 +1,97 @@
+"""One line of the table, the table itself, and bench/results/latest.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).parent / "results" / "latest.json"
+
+
+@dataclass
+class Line:
+    """One figure. `ratio` is to `ratio_of`, measured in the same run; `aim` is its least value, or the most where `at_most`."""
+
+    bench: str
+    name: str
+    value: float
+    unit: str
+    ratio: float | None = None
+    ratio_of: str | None = None
+    aim: float | None = None
+    at_most: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> float:
+        """What is held against the aim: the ratio where there is one."""
+        return self.value if self.ratio is None else self.ratio
+
+    @property
+    def reached(self) -> bool | None:
+        """None where nothing is aimed at."""
+        if self.aim is None:
+            return None
+        return self.measured <= self.aim if self.at_most else self.measured >= self.aim
+
+
+def spread(values: Iterable[float]) -> str:
+    """Least and most."""
+    found = sorted(values)
+    return f"{found[0]:.0f}-{found[-1]:.0f}"
+
+
+def table(lines: Sequence[Line]) -> str:
+    """For reading: value, ratio, aim, whether it was reached, and the facts below."""
+    rows = [("", "what", "value", "ratio", "aim", "reached")]
+    rows += [
+        (
+            line.bench,
+            line.name,
+            f"{line.value:,.2f} {line.unit}" if line.value < 10 else f"{line.value:,.0f} {line.unit}",
+            "" if line.ratio is None else f"{line.ratio:.2f}",
+            "" if line.aim is None else f"{'<=' if line.at_most else '>='} {line.aim:g}",
+            {True: "yes", False: "no", None: ""}[line.reached],
+        )
+        for line in lines
+    ]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    text = []
+    for row, line in zip(rows, [None, *lines], strict=True):
+        cells = [
+            cell.rjust(width) if place in {2, 3} else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        text.append("  ".join(cells).rstrip())
+        if line is not None and line.facts:
+            text.append("     " + ", ".join(f"{name} {value}" for name, value in line.facts.items()))
+    return "\n".join(text)
+
+
+def write(lines: Sequence[Line], *, quick: bool, seconds: float, file: Path = FILE) -> None:
+    """What was measured, and on what kind of machine; no names and no paths of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    told = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "seconds": round(seconds),
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "load_average_at_the_end": [round(load, 1) for load in os.getloadavg()],
+        },
+        "lines": [_rounded(asdict(line) | {"reached": line.reached}) for line in lines],
+    }
+    file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _rounded(line: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in line.items()}
