@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from world import World, serve, world
 
 from app import accounts, cli, logs, queues
-from app.commands import playground
+from app.commands import playground, running
 from app.config import SETTINGS
 from app.extensions import db, safe
 from app.models import Account, Command, Connection, Event, Offer, Order, Schedule
@@ -134,6 +134,11 @@ def test_a_setting_that_is_no_number_is_named(run: Run, monkeypatch: pytest.Monk
 def test_a_master_key_that_is_none_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOPBRIDGE_MASTER_KEYS", "short")
     assert "master keys are wrong" in says(run("connections", code=1))
+
+
+def test_a_level_of_the_log_that_is_none_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOPBRIDGE_LOG_LEVEL", "LOUD")
+    assert "SHOPBRIDGE_LOG_LEVEL is wrong" in says(run("clock", code=1))
 
 
 # --- connecting -----------------------------------------------------------------------------------
@@ -484,6 +489,17 @@ def test_sync_off_warns_how_many_offers_stay(sold: World, run: Run) -> None:
     run("sync", "on", "Kaufland.de")
     assert sold.session.get_one(Connection, sold.kaufland_connection).sync is True
     assert "is no marketplace" in says(run("sync", "off", shop_key(sold), code=1))
+
+
+def test_after_a_restore_no_number_is_given_twice(sold: World, app: Flask) -> None:
+    highest = sold.session.scalar(select(func.max(Command.id)))
+    sold.session.commit()
+    assert running.skip_numbers(app) > 10
+    sold.order(("TEE-001", 1, 790))
+    sold.work()
+    newest = sold.session.scalars(select(Command.id).order_by(Command.id.desc())).first()
+    assert newest > highest + running.SKIPPED
+    assert len(sold.shop_books()["orders_by_key"]) == 2
 
 
 # --- tokens and secrets -----------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import flask_migrate
 
-from app import logs
 from app.commands import opening
 from app.commands.problems import stop
 from app.extensions import db
@@ -21,7 +20,6 @@ def draft_migration(text: str) -> str:
     from app.config import load
     from app.vault import generate_key
 
-    logs.configure("error", json=False)
     known = sorted(VERSIONS.glob("[0-9]*.py"))
     number = f"{len(known) + 1:04d}"
     with tempfile.TemporaryDirectory(prefix="shopbridge-") as folder, Postgres() as server:
@@ -30,7 +28,7 @@ def draft_migration(text: str) -> str:
             "DATABASE_URL": server.start(folder),
             "SHOPBRIDGE_MASTER_KEYS": [generate_key()],
         }
-        with opening.made_from(settings).app_context():
+        with opening.made_from(opening.quiet(settings)).app_context():
             if known:
                 flask_migrate.upgrade()
             flask_migrate.migrate(message=text, rev_id=number)

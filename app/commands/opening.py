@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from app import config
 from app.machine import runfile
@@ -17,7 +17,7 @@ from app.machine import runfile
 if TYPE_CHECKING:
     from flask import Flask
 
-    from app.logs import Level
+LEVELS = ("debug", "info", "warning", "error")
 
 
 class NotRunning(RuntimeError):
@@ -54,22 +54,15 @@ def settings() -> dict[str, Any]:
 
 def application(*, web: bool = False) -> Flask:
     """The application of a process of its own, with its log as the settings say."""
-    from app import logs
-
-    loaded = settings()
-    logs.configure(level(loaded), json=loaded["SHOPBRIDGE_LOG_JSON"])
-    return made_from(loaded, web=web)
+    return made_from(settings(), web=web)
 
 
 @contextmanager
 def bridge() -> Iterator[Flask]:
     """The application inside its context, quiet, for a command that answers a person."""
-    from app import logs
     from app.extensions import db
 
-    loaded = settings()
-    logs.configure("error", json=False)
-    made = made_from(loaded)
+    made = made_from(quiet(settings()))
     with made.app_context():
         try:
             yield made
@@ -78,19 +71,20 @@ def bridge() -> Iterator[Flask]:
             db.engine.dispose()
 
 
+def quiet(loaded: dict[str, Any]) -> dict[str, Any]:
+    """The same settings, with a log that says only what went wrong, for people."""
+    return {**loaded, "SHOPBRIDGE_LOG_LEVEL": "error", "SHOPBRIDGE_LOG_JSON": False}
+
+
 def made_from(loaded: dict[str, Any], *, web: bool = False) -> Flask:
-    """The application. Raises NotRunning when the master keys are none."""
+    """The application. Raises NotRunning when the master keys or the level of the log are none."""
     from app import create_app
 
+    if str(loaded["SHOPBRIDGE_LOG_LEVEL"]).lower() not in LEVELS:
+        raise NotRunning(f"SHOPBRIDGE_LOG_LEVEL is wrong: it is one of {', '.join(LEVELS).upper()}.")
     try:
         return create_app(loaded, web=web)
     except ValueError as error:
         raise NotRunning(
             f"The master keys are wrong: {error}. They are in SHOPBRIDGE_MASTER_KEYS or in the key file."
         ) from None
-
-
-def level(loaded: dict[str, Any]) -> Level:
-    """SHOPBRIDGE_LOG_LEVEL as our log takes it; a word that is none reads as info."""
-    wanted = str(loaded["SHOPBRIDGE_LOG_LEVEL"]).lower()
-    return cast("Level", wanted) if wanted in {"debug", "info", "warning", "error", "critical"} else "info"

@@ -29,6 +29,7 @@ from app.machine.supervisor import Supervisor
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 SANDBOX_PORTS = {"kaufland": 8091, "shop": 8092}
 START_SECONDS = 90
+SKIPPED = 1_000_000  # numbers; more than a bridge gives out between two backups
 TRIES = 3  # a process that ended so often while starting will not come up by itself
 
 
@@ -80,15 +81,22 @@ def clock() -> None:
     metavar="TEXT",
     help="For developers: write the migration from the tables as they were to the models as they are.",
 )
-def migrate(draft: str | None) -> None:
+@click.option(
+    "--restored",
+    is_flag=True,
+    help="After a backup was put back: skip the numbers that were given out since.",
+)
+def migrate(draft: str | None, restored: bool) -> None:
     """Bring the tables up to date. Harmless when they are."""
     if draft is not None:
         from app.commands.drafting import draft_migration
 
         click.echo(f"Written: {draft_migration(draft)}. Read it before you commit it.")
         return
-    made = opening.made_from(opening.settings())
+    made = opening.made_from(opening.quiet(opening.settings()))
     click.echo(f"The tables are at revision {bring_tables_up_to_date(made)}.")
+    if restored:
+        click.echo(f"The numbers of {skip_numbers(made)} tables go on {SKIPPED:,} higher.")
 
 
 def bring_tables_up_to_date(made: Any) -> str:
@@ -104,6 +112,27 @@ def bring_tables_up_to_date(made: Any) -> str:
         db.session.remove()
         db.engine.dispose()
     return revision
+
+
+def skip_numbers(made: Any) -> int:
+    """Partners know commands and orders by our numbers: one of yesterday's must not be given to something new. Answers how many tables."""
+    from sqlalchemy import text
+
+    from app.extensions import db
+
+    numbered = [table.name for table in db.metadata.sorted_tables if "id" in table.columns]
+    with made.app_context():
+        for name in numbered:
+            place = {"table": f'"{name}"', "more": SKIPPED}
+            db.session.execute(
+                text(
+                    "SELECT setval(s, nextval(s) + :more) FROM (SELECT pg_get_serial_sequence(:table, 'id')::regclass AS s) AS one"
+                ),
+                place,
+            )
+        db.session.commit()
+        db.engine.dispose()
+    return len(numbered)
 
 
 # --- everything on one machine -----------------------------------------------------------------------
@@ -180,7 +209,7 @@ def _everything(settings: dict[str, Any], ports: dict[str, int], stack: ExitStac
     if ports:
         settings["SHOPBRIDGE_ALLOW_LOOPBACK"] = True
     click.echo("Bringing the tables up to date ...", err=True)
-    bring_tables_up_to_date(opening.made_from(settings))
+    bring_tables_up_to_date(opening.made_from(opening.quiet(settings)))
     supervisor = stack.enter_context(Supervisor(data / "logs"))
     supervisor.stop_on_signals()
     for server in servers:

@@ -7,7 +7,6 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from app import logs
 from app.commands import opening
 
 
@@ -44,5 +43,4 @@ class WebServer(BaseApplication):
 
     def load(self) -> Flask:
         """Called by gunicorn in each web process."""
-        logs.configure(opening.level(self.settings), json=self.settings["SHOPBRIDGE_LOG_JSON"])
         return opening.made_from(self.settings, web=True)
