@@ -14,6 +14,7 @@ use Shopbridge\Outbox\Row;
 class Manifest
 {
     public const OPTION = 'shopbridge_manifest_day';
+    private const TYPE = 'manifest.daily';
 
     /** @var Outbox */
     private $outbox;
@@ -31,7 +32,7 @@ class Manifest
         if (get_option(self::OPTION) === $yesterday) {
             return;
         }
-        $message = array('type' => 'manifest.daily', 'subject' => 'shop', 'context' => array('day' => $yesterday));
+        $message = array('type' => self::TYPE, 'subject' => 'shop', 'context' => array('day' => $yesterday));
         if ($this->outbox->append(array($message), $now->getTimestamp()) > 0) {
             update_option(self::OPTION, $yesterday, false);
         }
@@ -43,7 +44,13 @@ class Manifest
     public function of(string $day): array
     {
         $from = new \DateTimeImmutable($day . ' 00:00:00', wp_timezone());
-        $lines = $this->outbox->sentBetween($from->getTimestamp(), $from->modify('+1 day')->getTimestamp());
+        $lines = array();
+        foreach ($this->outbox->sentBetween($from->getTimestamp(), $from->modify('+1 day')->getTimestamp()) as $line) {
+            // The bridge does not count the counting itself.
+            if ($line['type'] !== self::TYPE) {
+                $lines[] = $line;
+            }
+        }
         $counts = $this->outbox->counts();
         $byType = array_count_values(array_column($lines, 'type'));
         ksort($byType);

@@ -31,7 +31,7 @@ class InlineTry
     /** @param int $written how many messages this request wrote: with more than these waiting, the queue has its order to keep */
     public function run(int $written): void
     {
-        if ($this->breaker->probing() || !$this->nobodyWaits()) {
+        if (!$this->nobodyWaits() || $this->breaker->probing()) {
             return;
         }
         if ($this->outbox->countWaiting() <= $written) {

@@ -131,6 +131,7 @@ final class SnapshotTest extends ShopTestCase
         $noon = (new \DateTimeImmutable('2026-11-21 12:00', wp_timezone()))->getTimestamp();
         $this->outbox->append(array($this->message('order.changed', 'order/1'), $this->message('stock.changed', 'product/2')), $noon);
         $this->outbox->append(array($this->message('stock.changed', 'product/3')), $noon + DAY_IN_SECONDS);
+        $this->outbox->append(array($this->message('manifest.daily', 'shop')), $noon);
         foreach ($this->outbox->rows as $row) {
             $row->state = Row::DONE;
         }

@@ -70,11 +70,8 @@ final class ParcelsTest extends ShopTestCase
 
     public function testReturnLabelsAreToldApart(): void
     {
-        $GLOBALS['shipments'] = array($this->shipment('S1', 'simple'), $this->shipment('R1', 'return'));
-        $parcels = new Parcels(array(new Shiptastic(self::class . '::shipments')));
-        // A static method stands for the function of the plugin; function_exists() does not know it.
-        self::assertSame(array(), $parcels->sent(new \WC_Order(5)));
-        eval('function fake_stc_shipments($order) { return $GLOBALS["shipments"]; }');
+        \FakeShop::$shipments = array($this->shipment('S1', 'simple'), $this->shipment('R1', 'return'));
+        self::assertSame(array(), (new Parcels(array(new Shiptastic('not_installed'))))->sent(new \WC_Order(5)));
         $parcels = new Parcels(array(new Shiptastic('fake_stc_shipments')));
         self::assertSame(array('S1'), array_column($parcels->sent(new \WC_Order(5)), 'number'));
         self::assertSame(array('R1'), array_column($parcels->returning(new \WC_Order(5)), 'number'));

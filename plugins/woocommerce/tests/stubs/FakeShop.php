@@ -50,6 +50,9 @@ final class FakeShop
     /** @var array<int, object> */
     public static $taxRates = array();
 
+    /** @var object[] what a shipment plugin knows */
+    public static $shipments = array();
+
     /** @var int */
     public static $nextId = 1000;
 
@@ -59,6 +62,7 @@ final class FakeShop
             self::$$name = array();
         }
         self::$routes = array();
+        self::$shipments = array();
         self::$taxRates = array();
         self::$capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true);
         self::$nonceIsRight = true;

@@ -399,3 +399,9 @@ function wc_get_logger(): object
         }
     };
 }
+
+/** Stands for the function of Shiptastic that lists the shipments of an order. */
+function fake_stc_shipments(WC_Order $order): array
+{
+    return FakeShop::$shipments;
+}
