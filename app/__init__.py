@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import config, extensions, logs
 
@@ -49,7 +50,14 @@ def create_app(settings: dict[str, Any] | None = None, *, web: bool = True) -> F
         from app import web as routes
 
         routes.register(app)
+        _believe_proxies(app, settings["SHOPBRIDGE_PROXIES"])
     return app
+
+
+def _believe_proxies(app: Flask, count: int) -> None:
+    """Only so many forwarded addresses are believed as there are proxies of ours; else anybody could invent his address."""
+    if count:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
 
 
 def master_keys(settings: dict[str, Any]) -> list[str]:

@@ -36,6 +36,12 @@ SETTINGS = (
     Setting("SHOPBRIDGE_HOST", "str", "127.0.0.1", "Address the web server listens on"),
     Setting("SHOPBRIDGE_PORT", "int", 8080, "Port the web server listens on"),
     Setting(
+        "SHOPBRIDGE_PROXIES",
+        "int",
+        0,
+        "Reverse proxies in front of the web server whose X-Forwarded headers are believed",
+    ),
+    Setting(
         "SHOPBRIDGE_PUBLIC_URL",
         "str",
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import insert
@@ -31,6 +32,16 @@ def _breaker(redis_url: str, connection_id: int) -> outbound.Breaker:
     return outbound.Breaker.on_redis(redis_url, connection_id)
 
 
+def _valid(entries: list[dict[str, Any]]) -> list[str]:
+    """The signing secrets that still count, newest first; several while one is being rotated."""
+    now = datetime.now(UTC)
+    return [
+        each["secret"]
+        for each in entries
+        if not each.get("until") or datetime.fromisoformat(each["until"]) > now
+    ]
+
+
 class Partner:
     """One connection with the client that speaks to it. Every call it makes is an attempt row."""
 
@@ -53,7 +64,7 @@ class Partner:
         settings = {
             **connection.settings,
             **secrets.get("settings", {}),
-            "command": secrets.get("command", []),
+            "command": _valid(secrets.get("command", [])),
         }
         self.client = self.provider.client(door, settings)
 
