@@ -55,6 +55,7 @@ class Schedule
     /** Called each time the queue of Action Scheduler runs (about once a minute): the action then runs in that same run. */
     public function enqueueWhenNeeded(): void
     {
+        $this->ensureSweep();
         if ($this->connection->exists() && !$this->breaker->closed(time()) && $this->outbox->countWaiting() > 0) {
             $this->enqueue();
         }

@@ -28,6 +28,7 @@ class Removal
         foreach (array(Connection::OPTION, Secrets::OPTION, Choices::OPTION, Breaker::OPTION, Health::OPTION, Manifest::OPTION) as $option) {
             delete_option($option);
         }
+        $this->forgetForTheMoment();
         if ($removeData) {
             $this->removeMeta();
         }
@@ -50,8 +51,19 @@ class Removal
         global $wpdb;
         $table = $wpdb->prefix . 'actionscheduler_actions';
         if ($wpdb->get_var($wpdb->prepare('SHOW TABLES LIKE %s', $wpdb->esc_like($table))) === $table) {
+            $logs = $wpdb->prefix . 'actionscheduler_logs';
             $like = $wpdb->esc_like('shopbridge_') . '%';
-            $wpdb->query($wpdb->prepare("DELETE FROM `$table` WHERE hook LIKE %s AND status IN ('pending', 'in-progress')", $like));
+            $wpdb->query($wpdb->prepare("DELETE l FROM `$logs` l JOIN `$table` a ON a.action_id = l.action_id WHERE a.hook LIKE %s", $like));
+            $wpdb->query($wpdb->prepare("DELETE FROM `$table` WHERE hook LIKE %s", $like));
+        }
+    }
+
+    private function forgetForTheMoment(): void
+    {
+        global $wpdb;
+        foreach (array('_transient_shopbridge_', '_transient_timeout_shopbridge_') as $prefix) {
+            $like = $wpdb->esc_like($prefix) . '%';
+            $wpdb->query($wpdb->prepare("DELETE FROM `{$wpdb->options}` WHERE option_name LIKE %s", $like));
         }
     }
 
