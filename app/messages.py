@@ -268,6 +268,7 @@ class RefundSeen:
     by_bridge: bool
     key: str | None = None
     restocked: bool = False
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,20 @@ def from_shop(session: Session, order: Order, refunds: Iterable[m.RefundSeen]) -
         _settle(session, order, seen)
 
 
+def before_parcels(seen: m.ShopOrderSeen) -> list[m.RefundSeen]:
+    """Refund objects that are older than every parcel: their pieces are in none of them, so they come before shipping is told.
+
+    One look can bring both: a shop sends what is true now, not what happened one after another.
+    """
+    times = [parcel.shipped_at for parcel in seen.tracking]
+    return [
+        refund
+        for refund in seen.refunds
+        if refund.created_at is not None
+        and all(time is not None and refund.created_at <= time for time in times)
+    ]
+
+
 def from_marketplace(session: Session, marketplace: Connection, seen: m.ReturnSeen) -> list[int]:
     """One look at one return. Answers the ids of the orders it touched; pieces that we do not know are left for the next look at orders."""
     touched = []
@@ -222,7 +236,9 @@ def _cancel(session: Session, order: Order, pieces: list[OrderPiece]) -> None:
 
 
 def _truth(session: Session, order: Order, returning: set[int]) -> list[rules.LineTruth]:
-    """The lines as rules.refund wants them. A piece whose cancellation is under way counts as cancelled."""
+    """The lines as rules.refund wants them. What is under way counts as done: a cancellation, and a parcel, because the marketplace hears
+    of it before it hears of the refund.
+    """
     lines = []
     for line in session.scalars(
         select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.id)
@@ -230,7 +246,7 @@ def _truth(session: Session, order: Order, returning: set[int]) -> list[rules.Li
         pieces = tuple(
             rules.PieceTruth(
                 id=piece.id,
-                state=m.PieceState.CANCELLED if piece.cancel_asked_by else m.PieceState(piece.state),
+                state=_state_soon(piece),
                 price=piece.price + piece.shipping_price,
                 goods=piece.price,
                 refunded=piece.refunded,
@@ -244,6 +260,14 @@ def _truth(session: Session, order: Order, returning: set[int]) -> list[rules.Li
             rules.LineTruth(shop_line_id=line.shop_line_id or "", line_key=f"ln_{line.id}", pieces=pieces)
         )
     return lines
+
+
+def _state_soon(piece: OrderPiece) -> m.PieceState:
+    if piece.cancel_asked_by:
+        return m.PieceState.CANCELLED
+    if piece.shipment_id is not None and piece.state == m.PieceState.TO_SHIP:
+        return m.PieceState.SHIPPED
+    return m.PieceState(piece.state)
 
 
 def _unknown_refund(session: Session, command: outbox.Claimed, piece: str) -> Delivered:

@@ -204,6 +204,7 @@ class Inbox:
         known = shop_order_changed.receive(self.session, self.connection, event.sequence, seen)
         if known is None:
             return None
+        order_returned.from_shop(self.session, known.order, order_returned.before_parcels(seen))
         order_shipped.from_shop(self.session, self.connection, known.order, seen, newer=known.newer)
         if known.newer:
             order_cancelled.from_shop(self.session, known.order, seen.status)

@@ -306,6 +306,34 @@ def test_a_refund_of_the_shop_reaches_the_marketplace_to_the_cent(
     assert placed["id_order"]
 
 
+def test_a_piece_refunded_before_the_parcel_left_is_not_in_the_parcel(shelf: World) -> None:
+    """Both are told by one look, because the shop sends what is true now."""
+    placed = shelf.order(("TEE-001", 2, 790))
+    shelf.work()
+    order = only_order(shelf)
+    shelf.in_shop("refund", order.id, lines=[{"id": order.lines[0].id, "quantity": 1}])
+    shelf.in_shop("complete", order.id, tracking=DHL)
+    shelf.work()
+    shelf.work()
+    assert sorted(statuses(shelf, placed)) == ["cancelled", "sent"]
+    assert deeds(shelf, "refund") == []
+    assert shelf.cases() == []
+
+
+def test_a_refund_while_the_parcel_is_being_told_is_paid_back_after_it(shelf: World) -> None:
+    """The marketplace does not know of the parcel yet, but it will before it hears of the refund: too late to cancel."""
+    placed = shelf.order(("TEE-001", 2, 790))
+    shelf.work()
+    order = only_order(shelf)
+    shelf.in_shop("complete", order.id, tracking=DHL | {"shipped_at": "2026-01-01T08:00:00Z"})
+    shelf.in_shop("refund", order.id, lines=[{"id": order.lines[0].id, "quantity": 1}])
+    shelf.work()
+    shelf.work()
+    assert statuses(shelf, placed) == ["sent", "sent"]
+    assert [deed["amount"] for deed in deeds(shelf, "refund")] == [790]
+    assert shelf.cases() == []
+
+
 def test_a_refund_whose_answer_is_lost_is_never_repeated(shipped: tuple[World, dict[str, Any]]) -> None:
     world, _ = shipped
     order = only_order(world)

@@ -102,6 +102,7 @@ def _refund(refund: Mapping[str, Any], place: str) -> m.RefundSeen:
         ),
         by_bridge=refund["by_bridge"],
         key=filled(refund["key"]),
+        created_at=refund["created_at"],
         restocked=refund["restocked"],
     )
 

@@ -254,6 +254,7 @@ def _refund(refund: Mapping[str, Any]) -> m.RefundSeen:
         by_bridge=refund["by_bridge"],
         key=filled(refund["key"]),
         restocked=refund["restocked"],
+        created_at=refund["created_at"],
     )
 
 

@@ -258,7 +258,15 @@ def test_an_order_comes_out_in_our_words() -> None:
     )
     assert seen.refunds == (
         RefundSeen(
-            "1050", 790, "EUR", "damaged", (("311", 1, 790),), by_bridge=False, key=None, restocked=True
+            "1050",
+            790,
+            "EUR",
+            "damaged",
+            (("311", 1, 790),),
+            by_bridge=False,
+            key=None,
+            restocked=True,
+            created_at=datetime(2026, 11, 25, 9, tzinfo=UTC),
         ),
     )
 
