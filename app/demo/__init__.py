@@ -62,7 +62,11 @@ def _live(machine: Machine, screen: Screen, asked: argparse.Namespace) -> Outcom
     day = Day(machine, screen, short=asked.short, seed=asked.seed)
     changes = day.run()
     with screen.step("Comparing the books of both sides"):
-        outcome = compare(day.merchant.books(), day.kaufland.books(), stored(machine), changes)
+        shop, kaufland = day.merchant.books(), day.kaufland.books()
+        outcome = compare(shop, kaufland, stored(machine), changes)
+        if asked.keep:
+            told = {"shop": shop, "kaufland": kaufland, "changes": [[c.at.isoformat(), c.sku, c.stock] for c in changes], "ms": outcome.milliseconds}
+            (machine.folder / "books.json").write_text(json.dumps(told))
     with screen.step("Stopping everything"):
         machine.stop()
     return outcome
@@ -79,8 +83,20 @@ def stored(machine: Machine) -> Stored:
                 FROM command k LEFT JOIN orders o ON o.id = k.order_id WHERE k.state <> 'done' ORDER BY k.id
             """)
         ).scalars()
+        late = session.execute(text(_LATE)).scalar_one()
         cases = session.execute(text("SELECT code FROM case_ WHERE state = 'open' ORDER BY id")).scalars()
-        return Stored(dict(events), None if manifest is None else (manifest.count, manifest.arrived), list(stuck), list(cases))
+        arrived = None if manifest is None else (manifest.count, manifest.arrived)
+        states = {row.delivery_id: row.state for row in events}
+        return Stored(states, arrived, list(stuck), late, list(cases))
+
+
+_LATE = """
+    SELECT count(*) FROM (
+        SELECT sequence, max(sequence) OVER (
+            PARTITION BY connection_id, subject ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS newest_before FROM event
+    ) seen WHERE sequence < newest_before
+"""
 
 
 def _tell(screen: Screen, outcome: Outcome) -> None:
@@ -98,7 +114,7 @@ def _tell(screen: Screen, outcome: Outcome) -> None:
 def _rows(figures: dict[str, Any]) -> list[tuple[str, Any, str]]:
     f = figures
     return [
-        ("Events the shop sent", f["events_sent"], f"{f['events_delivered_twice']} more than once"),
+        ("Events the shop sent", f["events_sent"], f"{f['events_delivered_twice']} of them twice, {f['events_out_of_order']} in the wrong order"),
         ("Events stored", f["events_stored"], f"manifest: {f['manifest']}"),
         ("Orders at the marketplace", f["orders_at_marketplace"], f"{f['pieces_at_marketplace']} pieces"),
         ("Orders in the shop", f["orders_in_shop"], f"{f['duplicate_orders']} twice, {f['lost']} lost"),

@@ -29,6 +29,7 @@ class Stored:
     events: Mapping[str, str]
     manifest: tuple[int, int] | None
     stuck: Sequence[str]
+    late: int = 0  # events that arrived after a newer one of the same thing
     cases: Sequence[str] = ()
 
 
@@ -72,6 +73,7 @@ def compare(shop: Row, kaufland: Row, stored: Stored, changes: Sequence[Change])
     _stock(found, shop, kaufland)
     _events(found, shop, stored)
     _speed(found, kaufland, changes)
+    found.figures["problems_shown"] = len(stored.cases)
     found.wrong += [("the bridge", sentence) for sentence in stored.stuck]
     return found
 
@@ -247,7 +249,8 @@ def _events(found: Outcome, shop: Row, stored: Stored) -> None:
         found.wrong.append(("manifest", f"the shop counts {stored.manifest[0]} events, {stored.manifest[1]} arrived"))
     found.figures |= {
         "events_sent": len(sent),
-        "events_delivered_twice": sum(len(event["answers"]) > 1 for event in sent),
+        "events_delivered_twice": sum(event["repeats"] > 0 or event["attempts"] > 1 for event in sent),
+        "events_out_of_order": stored.late,
         "events_stored": len(sent) - len(absent),
         "manifest": None if stored.manifest is None else f"{stored.manifest[1]} of {stored.manifest[0]}",
     }

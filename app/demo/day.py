@@ -14,12 +14,14 @@ from sqlalchemy import text
 
 from app.commands.playground import goods
 from app.demo.books import SENT, Change, Row
-from app.demo.machine import Machine, pause
+from app.demo.machine import DemoFailed, Machine, pause
 from app.demo.people import Marketplace, Merchant, Placed, herbs
 from app.demo.screen import Screen
 
 STEPS = 9
 LOOK_EVERY = 0.25
+CRASH_TRIES = 4
+FEWEST_CHANGES = {False: 60, True: 15}  # by `short`
 
 # What becomes of the orders of each part of the day, and how many of them: (fate, full day, short day).
 MORNING = (
@@ -84,7 +86,7 @@ class Day:
         measured = [each["sku"] for each in more[BOUGHT_HERBS:-1]]
         self.rare = more[-1] | {"sku": "RAR-001", "stock": 1}
         self.more = [*more[:-1], self.rare]
-        self.shelves = Shelves(self.merchant, measured, 0.35 if short else 0.5)
+        self.shelves = Shelves(self.merchant, measured, 0.3 if short else 0.4)
 
     def run(self) -> list[Change]:
         """All of it; answers the measured changes. The books are quiet afterwards, or the time was up."""
@@ -94,6 +96,7 @@ class Day:
             self.noon()
             self.afternoon()
             self.evening()
+            self.until("the stock was changed often enough", lambda: len(self.shelves.changes) >= FEWEST_CHANGES[self.short])
         finally:
             self.shelves.stop()
         self.night()
@@ -131,14 +134,26 @@ class Day:
     def noon(self) -> None:
         """A worker is killed in the middle of a delivery; Valkey forgets everything."""
         with self.screen.step("Noon: kill -9 of a worker while it creates an order, FLUSHALL while more come in"):
-            self.merchant.fault(kind="timeout", seconds=3, effect=True)
-            wave = self.buyers(NOON[:1])
-            killed = self.machine.kill_the_busy_worker()
-            self.screen.note(f"kill -9: {killed}; the shop had done the deed and nobody heard the answer")
-            wave += self.buyers(NOON[1:])
+            wave = self.crash()
+            wave += self.buyers(NOON)
             self.machine.flush_the_bells()
             self.screen.note("FLUSHALL: Valkey has forgotten every job")
             self.follow(wave)
+
+    def crash(self) -> list[Placed]:
+        """Kill the worker that creates an order, after the shop has made it and before the worker hears of it."""
+        wave = []
+        for _ in range(CRASH_TRIES):
+            self.merchant.forget_calls()
+            self.merchant.fault(kind="timeout", seconds=3, effect=True)
+            wave.append(self.kaufland.buy("tracking", self.wares))
+            self.until("a command hangs", lambda: self.merchant.hanging() is not None, 8.0)
+            hanging = self.merchant.hanging()
+            if hanging == "order.create":
+                killed = self.machine.kill_the_busy_worker()
+                self.screen.note(f"kill -9 of {killed} in the middle of {hanging}: the shop has the order, nobody heard its answer")
+                return wave
+        raise DemoFailed("No worker could be caught while it created an order.")
 
     def afternoon(self) -> None:
         """Answers are lost after the deed was done, on both sides."""
@@ -188,6 +203,7 @@ class Day:
                 more: dict[str, Any] = {"open_seconds": 4} if fate == "withheld" else {}
                 if fate == "tracking" and number % 3 == 0:
                     more["shipping_rate"] = 299
+                pause(0.1 if self.short else 0.25)  # buyers come one after another
                 made.append(self.kaufland.buy(fate, self.wares, least=2 if fate in SEVERAL else 1, **more))
         return made
 
@@ -298,20 +314,22 @@ class Day:
                 return False
             return bool(now["looks_since"] > seen[0]["now"])
 
-        self.until("nothing is due", still, 25.0)
+        if not self.until("nothing is due", still, 25.0):
+            self.screen.note(", ".join(f"{name}: {count}" for name, count in self._work().items()))
 
     def _work(self) -> Row:
         with self.machine.database() as session:
             row = session.execute(_WORK).mappings().one()
         waiting = sum(event["state"] in {"waiting", "sending"} for event in self.merchant.books()["events"])
-        return {**row, "open": row["open"] + waiting}
+        by_kind = {name: row[name] for name in ("events", "commands", "offers", "waits")} | {"in_the_shop": waiting}
+        return {**row, **by_kind, "open": sum(by_kind.values())}
 
 
 _WORK = text("""
-    SELECT (SELECT count(*) FROM event WHERE state IN ('due', 'leased'))
-         + (SELECT count(*) FROM command WHERE state IN ('due', 'leased'))
-         + (SELECT count(*) FROM offer WHERE stale OR sent_revision < revision OR lease_until > now())
-         + (SELECT count(*) FROM orders WHERE wait_until < now() + interval '1 minute') AS open,
+    SELECT (SELECT count(*) FROM event WHERE state IN ('due', 'leased')) AS events,
+           (SELECT count(*) FROM command WHERE state IN ('due', 'leased')) AS commands,
+           (SELECT count(*) FROM offer WHERE stale OR sent_revision < revision OR lease_until > now()) AS offers,
+           (SELECT count(*) FROM orders WHERE wait_until < now() + interval '1 minute') AS waits,
            (SELECT count(*) FROM event) + (SELECT count(*) FROM command) AS total,
            (SELECT min(last_ok_at) FROM schedule) AS looks_since,
            now() AS now

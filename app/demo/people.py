@@ -89,6 +89,16 @@ class Merchant:
         """Let the next commands that reach the shop go wrong."""
         call("POST", f"{self.url}/faults", {"method": "POST", "path": "/commands", **ordered})
 
+    def hanging(self) -> str | None:
+        """The type of the newest command whose answer is kept back; None when none is."""
+        calls = call("GET", f"{self.url}/calls")["calls"]
+        struck = [each for each in calls if "timeout" in each["faults"]]
+        return str(struck[-1]["body"]["type"]) if struck else None
+
+    def forget_calls(self) -> None:
+        """Begin a new list of calls."""
+        call("DELETE", f"{self.url}/calls")
+
 
 class Marketplace:
     """Buyers and customer service at Kaufland."""

@@ -51,6 +51,7 @@ class Entry:
     fixed: dict[str, Any] | None = None  # data that is not a snapshot of something in the shop
     extra: dict[str, Any] = field(default_factory=dict)  # what only this event knows, beside the snapshot
     reported: bool = False  # counted in a manifest
+    repeats: int = 0  # how often a delivery came twice, as ordered
     last_body: bytes | None = None
 
 
@@ -236,6 +237,7 @@ class Outbox:
             twice = self.mischief.takes("duplicate")
         status = self._tried(entry.id, body)
         if twice:
+            entry.repeats += 1
             status = self._tried(entry.id, body) or status
         with self._changed:
             going = self._settle(entry, status)
@@ -362,6 +364,7 @@ class Outbox:
                     "state": each.state,
                     "attempts": each.attempts,
                     "answers": list(each.answers),
+                    "repeats": each.repeats,
                 }
                 for each in self.entries
             ]
