@@ -123,6 +123,8 @@ def deliver_ping(
     session.commit()
     answer = client.ping(command.public_id)
     shop = session.get_one(Connection, shop.id)
+    if shop.state == "pending":
+        _ask_for_all_products(session, shop, command)
     if shop.state in {"pending", "needs_attention"}:
         shop.state, shop.reason_code, shop.reason_params = "active", None, {}
     shop.facts = {
@@ -134,3 +136,16 @@ def deliver_ping(
         },
     }
     return Delivered()
+
+
+def _ask_for_all_products(session: Session, shop: Connection, command: outbox.Claimed) -> None:
+    """A shop that was just connected has products that nobody has touched since."""
+    outbox.write(
+        session,
+        account_id=shop.account_id,
+        connection_id=shop.id,
+        kind="events.resend",
+        subject="shop",
+        key=f"events.resend:all:{command.id}",
+        payload={"ranges": [], "all_products": True},
+    )

@@ -54,6 +54,11 @@ def test_a_product_of_the_shop_is_on_sale_at_the_marketplace(shelf: World) -> No
     assert (offer.state, offer.reason_code, offer.sent_revision) == ("on_sale", None, offer.revision)
 
 
+def test_a_shop_that_was_just_connected_is_asked_for_all_its_products(world: World) -> None:
+    told = [command["type"] for command in world.shop_books()["commands"]]
+    assert told == ["ping", "events.resend"]
+
+
 def test_a_gtin_the_marketplace_does_not_know_says_so(world: World) -> None:
     world.product("TEE-009", ASSAM, known=False)
     world.work()
