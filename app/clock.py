@@ -56,14 +56,21 @@ def sweep(now: datetime, *, purge: bool = False) -> bool:
         if not guard.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar():
             return False
         try:
-            for part in PARTS:
-                part(db.session(), now)
-            if purge:
-                forget(db.session(), now)
+            for part in (*PARTS, forget) if purge else PARTS:
+                _take_turn(part, now)
         finally:
             guard.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
             guard.rollback()
     return True
+
+
+def _take_turn(part: Callable[[Session, datetime], None], now: datetime) -> None:
+    """One part; what goes wrong in it must not keep the others from their turn, in this pass and in every later one."""
+    try:
+        part(db.session(), now)
+    except Exception:
+        log.exception("sweep.part_failed", part=getattr(part, "__name__", str(part)))
+        db.session.rollback()
 
 
 def ring_for_events(session: Session, now: datetime) -> None:
@@ -95,21 +102,25 @@ def ring_for_polls(session: Session, now: datetime) -> None:
 
 def end_waits(session: Session, now: datetime) -> None:
     """Orders that waited long enough for a tracking number (C3); each in a transaction of its own."""
-    for order_id in list(
-        session.scalars(select(Order.id).where(Order.wait_until <= now).order_by(Order.wait_until).limit(200))
-    ):
-        order = session.scalar(
-            select(Order)
-            .where(Order.id == order_id, Order.wait_until <= now)
-            .with_for_update(skip_locked=True)
-        )
-        if order is None:
-            session.commit()
-            continue
-        marketplace = session.get_one(Connection, order.connection_id)
-        order_shipped.wait_is_over(session, order, provider(marketplace.provider).capabilities, now)
+    over = select(Order.id).where(Order.wait_until <= now).order_by(Order.wait_until).limit(200)
+    for order_id in list(session.scalars(over)):
+        try:
+            _end_wait(session, order_id, now)
+        except Exception:  # one order must not keep the others waiting (C10)
+            log.exception("wait.not_ended", order=order_id)
+            session.rollback()
+
+
+def _end_wait(session: Session, order_id: int, now: datetime) -> None:
+    waiting_order = select(Order).where(Order.id == order_id, Order.wait_until <= now)
+    order = session.scalar(waiting_order.with_for_update(skip_locked=True))
+    if order is None:
         session.commit()
-        queues.ring("out", marketplace.id)
+        return
+    marketplace = session.get_one(Connection, order.connection_id)
+    order_shipped.wait_is_over(session, order, provider(marketplace.provider).capabilities, now)
+    session.commit()
+    queues.ring("out", marketplace.id)
 
 
 def catch_up_orders(session: Session, now: datetime) -> None:

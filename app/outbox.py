@@ -166,7 +166,11 @@ def later(
     in_doubt: bool,
     counts: bool = True,
 ) -> str:
-    """Not now: `retry_after` seconds or the retry plan decide; used up = dead. `counts=False` gives the try back. Answers the state."""
+    """Not now: `retry_after` seconds or the retry plan decide; used up = dead. Answers the state.
+
+    `counts=False` gives the try back, except the first one: some of its calls may have been made before it was stopped, and whoever comes
+    next must know that (Claimed.repeated).
+    """
     planned = plan.wait(command.attempts, scale) if counts else plan.STEPS[0] * scale
     wait = planned if planned is None or retry_after is None else max(retry_after, 0.0)
     _settle(
@@ -174,7 +178,7 @@ def later(
         command,
         state="dead" if wait is None else "due",
         in_doubt=in_doubt,
-        attempts=command.attempts if counts else command.attempts - 1,
+        attempts=command.attempts if counts else max(command.attempts - 1, 1),
         next_attempt_at=text("now()")
         if wait is None
         else text("now() + make_interval(secs => :wait)").bindparams(wait=wait),

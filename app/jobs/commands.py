@@ -139,7 +139,7 @@ class Outbox:
                     scale=self.scale,
                     retry_after=getattr(error, "retry_after", None),
                     in_doubt=doubt,
-                    counts=not isinstance(error, Unauthorised) and not getattr(error, "pauses", False),
+                    counts=_was_a_try(error),
                 )
         except inbox.LeaseLost:
             self.session.rollback()
@@ -222,3 +222,13 @@ class Outbox:
                 query, {"account": self.partner.account_id, "me": self.connection_id}
             ).scalars()
         )
+
+
+def _was_a_try(error: ShopbridgeError) -> bool:
+    """Whether a failure uses up a step of the plan: not when nothing left this machine, or when the whole connection must rest.
+
+    A partner that is down rests most of the time; if its rests counted, minutes would use up the 75 hours of the plan.
+    """
+    if isinstance(error, Unauthorised) or error.code in {"partner.resting", "pace.wait"}:
+        return False
+    return not getattr(error, "pauses", False)

@@ -15,7 +15,7 @@ from typing import Any
 from machine import Bridge
 
 from app.sandbox.kaufland.wire import ProblemError
-from app.sandbox.shop_state import NotObeyed
+from app.sandbox.shop_state import NotObeyed, Order
 from app.shops import signing
 
 GTINS = ("4006381333931", "4012345678901", "4260107220015", "4000417025005")
@@ -42,6 +42,9 @@ class Buying:
     units: list[int]
     fate: str
     begun: bool = False
+    refund_at: float | None = (
+        None  # monotonic; a refund in the second of the parcel would count as older than it
+    )
 
 
 @dataclass
@@ -184,26 +187,35 @@ class Load:
     def do_what_is_due(self, rng: random.Random) -> int:
         """The merchant's and the buyers' part in every order that has reached the shop; answers how many were begun."""
         shop = self.bridge.shop
-        begun = 0
         with shop.lock:
             in_shop = {order.source["order_id"]: order for order in shop.orders.values() if order.source}
-        for buying in [each for each in self.notes.orders if not each.begun and each.id_order in in_shop]:
-            order = in_shop[buying.id_order]
-            begun += 1
-            buying.begun = True
-            if buying.fate == "cancelled_by_buyer":
-                self._buyer_cancels(buying)
-            elif buying.fate == "cancelled_by_shop":
-                shop.set_status(order.id, "cancelled")
-            else:
-                shop.complete(order.id, {"number": f"0034043416{next(self._parcels):010d}", "carrier": "DHL"})
-                if buying.fate == "ship_and_refund":
-                    line = order.lines[0]
-                    shop.refund(
-                        order.id,
-                        {"amount": "1.00", "lines": [{"id": line.id, "quantity": 1}], "restock": False},
-                    )
-        return begun
+        waiting = [each for each in self.notes.orders if not each.begun and each.id_order in in_shop]
+        for buying in waiting:
+            self._begin(buying, in_shop[buying.id_order])
+        refunds = [each for each in self.notes.orders if each.refund_at is not None]
+        for buying in refunds:
+            self._refund(buying, in_shop[buying.id_order])
+        return len(waiting) + len(refunds)
+
+    def _begin(self, buying: Buying, order: Order) -> None:
+        buying.begun = True
+        if buying.fate == "cancelled_by_buyer":
+            self._buyer_cancels(buying)
+        elif buying.fate == "cancelled_by_shop":
+            self.bridge.shop.set_status(order.id, "cancelled")
+        else:
+            parcel = {"number": f"0034043416{next(self._parcels):010d}", "carrier": "DHL"}
+            self.bridge.shop.complete(order.id, parcel)
+            if buying.fate == "ship_and_refund":
+                buying.refund_at = time.monotonic() + 2
+
+    def _refund(self, buying: Buying, order: Order) -> None:
+        """One euro of one piece comes back."""
+        if buying.refund_at is None or time.monotonic() < buying.refund_at:
+            return
+        buying.refund_at = None
+        part = {"id": order.lines[0].id, "quantity": 1}
+        self.bridge.shop.refund(order.id, {"amount": "1.00", "lines": [part], "restock": False})
 
     def _shop_counter(self, rng: random.Random) -> None:
         """Customers in the shop itself, and deliveries to its shelf."""

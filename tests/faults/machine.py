@@ -238,8 +238,7 @@ class Bridge:
             "events": "SELECT count(*) FROM event WHERE state IN ('due', 'leased')",
             "commands": "SELECT count(*) FROM command WHERE state IN ('due', 'leased')",
             "offers": "SELECT count(*) FROM offer WHERE stale OR sent_revision < revision OR lease_until > now()",
-            "looks": "SELECT count(*) FROM schedule WHERE coalesce(last_ok_at, '-infinity') < %(began)s"
-            " OR lease_until > now() + interval '110 seconds'",
+            "looks": "SELECT count(*) FROM schedule WHERE coalesce(last_ok_at, '-infinity') < %(began)s",
         }
         counts = {name: self.value(query, began=began) for name, query in queries.items()}
         waiting = self.shop.outbox.counts()
