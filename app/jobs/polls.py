@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import text, update
 
 from app import queues
-from app.errors import Refused, ShopbridgeError
+from app.errors import Refused, ShopbridgeError, Unavailable
 from app.extensions import db
 from app.flows import order_cancelled, order_placed, order_returned, watch_drift
 from app.jobs.partner import Partner, note_trouble, rests
@@ -58,13 +58,13 @@ class Polls:
                 UPDATE schedule SET lease_until = now() + interval '120 seconds'
                 WHERE id IN (SELECT id FROM schedule WHERE connection_id = :connection AND due_at <= now()
                              AND (lease_until IS NULL OR lease_until < now()) ORDER BY due_at FOR UPDATE SKIP LOCKED)
-                RETURNING id
+                RETURNING id, kind
             """),
             {"connection": self.connection_id},
-        ).scalars()
-        ids = list(rows)
+        ).all()
         self.session.commit()
-        return ids
+        # Orders before drift: a sale that is not known yet looks like drift, and repairing it would sell the piece twice.
+        return [row.id for row in sorted(rows, key=lambda row: list(OVERLAP).index(row.kind))]
 
     def _look(self, schedule_id: int) -> None:
         started = datetime.now(UTC)
@@ -78,6 +78,11 @@ class Polls:
         except ShopbridgeError as error:
             self.session.rollback()
             self._failed(schedule_id, error, every)
+            return
+        except Exception as error:
+            self.session.rollback()
+            log.exception("look.crashed", connection=self.connection_id, kind=kind)
+            self._failed(schedule_id, Unavailable("job.crashed", error=type(error).__name__), every)
             return
         self.session.execute(
             update(Schedule)
