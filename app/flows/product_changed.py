@@ -50,20 +50,8 @@ def receive_stock(session: Session, shop: Connection, seen: Iterable[tuple[int, 
     newest = _newest(seen)
     if not newest:
         return []
-    stmt = insert(PRODUCTS).values([_stock_row(shop, sequence, stock) for sequence, stock in newest])
-    changed = session.execute(
-        stmt.on_conflict_do_update(
-            index_elements=["connection_id", "external_id"],
-            set_={
-                "stock": stmt.excluded.stock,
-                "in_stock": stmt.excluded.in_stock,
-                "stock_sequence": stmt.excluded.stock_sequence,
-            },
-            where=or_(
-                PRODUCTS.c.stock_sequence.is_(None), PRODUCTS.c.stock_sequence < stmt.excluded.stock_sequence
-            ),
-        ).returning(PRODUCTS.c.id)
-    ).scalars()
+    rows = [_stock_row(shop, sequence, stock) for sequence, stock in newest]
+    changed = session.execute(_STOCK, rows).scalars()
     return _mark_offers(session, list(changed))
 
 
@@ -142,10 +130,17 @@ def _stock_row(shop: Connection, sequence: int, stock: m.StockSeen) -> dict[str,
 
 
 def _upsert(session: Session, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Insert or overwrite with what is newer; fields and stock are guarded apart, because stock messages overtake product messages."""
-    if not rows:
-        return []
-    stmt = insert(PRODUCTS).values(list(rows))
+    """Insert or overwrite with what is newer."""
+    return list(session.execute(_PRODUCT, rows).scalars()) if rows else []
+
+
+# Both statements are made once and take their rows as parameters: one with the rows inside would be compiled anew for every batch, and that
+# took most of a worker's time.
+
+
+def _product_statement() -> Any:
+    """Fields and stock are guarded apart, because stock messages overtake product messages."""
+    stmt = insert(PRODUCTS)
     new, old = stmt.excluded, PRODUCTS.c
     fields_newer = or_(old.sequence.is_(None), old.sequence < new.sequence)
     stock_newer = or_(old.stock_sequence.is_(None), old.stock_sequence < new.stock_sequence)
@@ -156,17 +151,28 @@ def _upsert(session: Session, rows: Sequence[dict[str, Any]]) -> list[int]:
         name: _case(stock_newer, new[name], old[name]) for name in ("stock", "in_stock", "stock_sequence")
     }
     values["updated_at"] = func.now()
-    done = session.execute(
-        stmt.on_conflict_do_update(
-            index_elements=["connection_id", "external_id"], set_=values, where=or_(fields_newer, stock_newer)
-        ).returning(PRODUCTS.c.id)
-    )
-    return list(done.scalars())
+    return stmt.on_conflict_do_update(
+        index_elements=["connection_id", "external_id"], set_=values, where=or_(fields_newer, stock_newer)
+    ).returning(old.id)
+
+
+def _stock_statement() -> Any:
+    """Only the stock, and only when it is newer."""
+    stmt = insert(PRODUCTS)
+    new, old = stmt.excluded, PRODUCTS.c
+    return stmt.on_conflict_do_update(
+        index_elements=["connection_id", "external_id"],
+        set_={name: new[name] for name in ("stock", "in_stock", "stock_sequence")},
+        where=or_(old.stock_sequence.is_(None), old.stock_sequence < new.stock_sequence),
+    ).returning(old.id)
 
 
 def _case(condition: Any, yes: Any, no: Any) -> Any:
     return case((condition, yes), else_=no)
 
+
+_PRODUCT = _product_statement()
+_STOCK = _stock_statement()
 
 _OFFER_NEW = text("""
     INSERT INTO offer (account_id, connection_id, product_id, switched_on, overrides, stale, revision, sent_revision, confirmed_revision, state,

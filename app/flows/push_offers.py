@@ -22,7 +22,7 @@ from app.models import Account, Connection, Offer, Product
 from app.registry import MarketplaceClient, Provider
 from app.rules import offers as rules
 from app.rules import pricing
-from app.story import close_case, open_case
+from app.story import close_cases, open_case
 
 _CLAIM = text("""
     UPDATE offer SET stale = false, lease_token = :token, lease_until = now() + make_interval(secs => :lease)
@@ -187,6 +187,7 @@ def _write_down(
     """Sent, confirmed or refused, offer by offer. Nothing is written for an offer whose lease another worker has taken."""
     by_sku = {answer.sku: answer for answer in answers}
     now = datetime.now(UTC)
+    well: list[str] = []
     rows = session.scalars(
         select(Offer)
         .where(Offer.id.in_(wanted), Offer.lease_token == token)
@@ -216,7 +217,7 @@ def _write_down(
                 params={"sku": want.sku, **reason.params},
             )
             continue
-        close_case(session, account_id=offer.account_id, subject=subject)
+        well.append(subject)
         if answer.shown is not None:
             offer.confirmed, offer.confirmed_revision, offer.confirmed_at = (
                 _shown(answer.shown),
@@ -225,6 +226,7 @@ def _write_down(
             )
         if want.on and offer.state != m.OfferState.OFF:
             _say(offer, answer.state, answer.reason)
+    close_cases(session, account_id=marketplace.account_id, subjects=well)
 
 
 def _later(session: Session, token: str, ids: Sequence[int], error: ShopbridgeError, scale: float) -> None:
