@@ -7,7 +7,7 @@ read back before it is repeated, a partner that asks for a pause gets it, and th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -83,13 +83,13 @@ class Outbox:
             self.session.commit()
 
     def _commands(self, only: str) -> bool:
-        claimed = outbox.claim(self.session, self.connection_id, lease=self.lease, kind=only)
-        for place, command in enumerate(claimed):
+        """One command at a time: its lease covers its own calls only, and a worker that dies leaves just this one in doubt."""
+        claimed = outbox.claim(self.session, self.connection_id, lease=self.lease, limit=1, kind=only)
+        for command in claimed:
             try:
                 self._deliver(command)
             except (Unavailable, Unauthorised) as error:
                 if isinstance(error, Unauthorised) or error.pauses:
-                    self._give_back(claimed[place + 1 :], error)
                     raise
         return bool(claimed)
 
@@ -163,19 +163,6 @@ class Outbox:
                 code=code,
                 params=params,
             )
-
-    def _give_back(self, rest: Sequence[outbox.Claimed], error: ShopbridgeError) -> None:
-        for command in rest:
-            outbox.later(
-                self.session,
-                command,
-                error,
-                scale=self.scale,
-                retry_after=0.0,
-                in_doubt=command.in_doubt,
-                counts=False,
-            )
-        self.session.commit()
 
     def _what_is_shown(self) -> None:
         """Desired states, after the deeds: the stories in a shop's order boxes, the offers at a marketplace."""
