@@ -301,7 +301,7 @@ class ShopStatus(StrEnum):
 
 @dataclass(frozen=True)
 class ShopOrderSeen:
-    """An order as the shop shows it. `key` is ours (`ord_88`) when the bridge created it, else None."""
+    """An order as the shop shows it. `key` is ours (`kaufland:M7X2K9P`) when the bridge created it, else None."""
 
     external_id: str
     number: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, text, update
@@ -80,9 +81,9 @@ def is_written(session: Session, order: Order, kind: str) -> bool:
     )
 
 
-def message_id(*parts: object) -> str:
+def message_id() -> str:
     """The id of a message that is no command row but safe to repeat; the shop's `webhook-id` (docs/protocol.md section 1)."""
-    return "_".join(["cmd", *(str(part) for part in parts)])
+    return f"cmd_{secrets.token_hex(13)}"
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,15 @@ class Claimed:
     order_id: int | None
     attempts: int
     in_doubt: bool
+    created_at: datetime
     token: str
 
     @property
     def public_id(self) -> str:
-        """The id that partners see; the same in every try."""
-        return f"cmd_{self.id}"
+        """The id that partners see: the same in every try, and never again for another command, not even in a database that was
+        restored or begun anew.
+        """
+        return f"cmd_{self.id}_{int(self.created_at.timestamp() * 1000):x}"
 
     @property
     def repeated(self) -> bool:
@@ -122,7 +126,8 @@ _DUE = text("""
               WHERE e.connection_id = c.connection_id AND e.subject = c.subject AND e.id < c.id AND e.state IN ('due', 'leased'))
         ORDER BY c.id LIMIT :limit FOR UPDATE SKIP LOCKED) AS before
     WHERE command.id = before.id
-    RETURNING command.id, command.kind, command.subject, command.payload, command.order_id, command.attempts, before.in_doubt
+    RETURNING command.id, command.kind, command.subject, command.payload, command.order_id, command.attempts, before.in_doubt,
+              command.created_at
 """)
 
 

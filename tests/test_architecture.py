@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "app"
 NAMES_THAT_SAY_NOTHING = {"base", "common", "core", "helper", "helpers", "manager", "misc", "util", "utils"}
-# Doors, and the places that wait for something outside the database.
-MAY_SLEEP = {"app.machine", "app.sandbox", "app.cli", "app.clock"}
+# Doors, and the places that wait for something outside the database. `patience` is a thread that watches slow senders.
+MAY_SLEEP = {"app.machine", "app.sandbox", "app.cli", "app.clock", "app.web.patience"}
 
 
 def module_name(path: Path, root: Path = ROOT) -> str:

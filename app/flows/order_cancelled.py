@@ -132,7 +132,7 @@ def deliver_to_shop(
     )
     session.commit()
     truth = client.cancel_order(
-        command.public_id, shop_order_id, f"cancel_{command.id}", lines, "cancel.by_marketplace"
+        command.public_id, shop_order_id, f"cancel_{command.public_id}", lines, "cancel.by_marketplace"
     )
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
     tell(session, order, "cancel.done_in_shop", command_id=command.id, pieces=len(pieces))
@@ -148,7 +148,9 @@ def deliver_stop(
         return Delivered({"skipped": "the shop never had this order"})
     shop_order_id = order.shop_order_id
     session.commit()
-    truth = client.stop_shipping(command.public_id, shop_order_id, f"stop_{command.id}", "cancel.by_buyer")
+    truth = client.stop_shipping(
+        command.public_id, shop_order_id, f"stop_{command.public_id}", "cancel.by_buyer"
+    )
     if truth.already_shipped:
         order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
         order_case(session, order, "cancel.after_shipping", pieces=len(command.payload["pieces"]))

@@ -37,7 +37,7 @@ def deliver(session: Session, command: outbox.Claimed, shop: Connection, client:
     data = {
         "order_id": order.shop_order_id,
         "note": reasons.sentence(command.payload["code"], params, locale),
-        "key": f"note_{command.id}",
+        "key": f"note_{command.public_id}",
     }
     session.commit()
     client.send(command.public_id, "order.note", data)

@@ -9,6 +9,7 @@ transaction and answers with the order it has (docs/protocol.md).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import func, select
@@ -23,6 +24,7 @@ from app.registry import ShopClient
 from app.rules import gtin, status, stock
 from app.story import close_case, order_case, tell
 
+KEY_LENGTH = 90  # shops keep up to 100 characters, and a joined order adds a few
 LANDS = (m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 HOLDING = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 
@@ -113,6 +115,7 @@ def _root(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Order
             account_id=marketplace.account_id,
             connection_id=marketplace.id,
             external_id=seen.external_id,
+            key=_key(marketplace, seen.external_id),
             country=seen.country,
             currency=seen.currency,
             placed_at=seen.placed_at,
@@ -126,6 +129,16 @@ def _root(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Order
         .where(Order.connection_id == marketplace.id, Order.external_id == seen.external_id)
         .with_for_update()
     ).one()
+
+
+def _key(marketplace: Connection, external_id: str) -> str:
+    """What the shop recognises the order by for ever. No number of ours: those begin anew with a new database."""
+    key = f"{marketplace.provider}:{external_id}"
+    return (
+        key
+        if len(key) <= KEY_LENGTH
+        else f"{marketplace.provider}:{sha256(external_id.encode()).hexdigest()}"
+    )
 
 
 def _pieces(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Iterable[OrderPiece]:
@@ -220,6 +233,7 @@ def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> O
         account_id=root.account_id,
         connection_id=root.connection_id,
         external_id=f"{root.external_id}/{len(family) + 1}",
+        key=f"{root.key}/{len(family) + 1}",
         parent_id=root.id,
         country=root.country,
         currency=seen.currency,
@@ -399,7 +413,7 @@ def _draft(session: Session, order: Order, pieces: list[OrderPiece], shop: Conne
             session, order, "order.currency_foreign", currency=order.currency, shop_currency=shop_currency
         )
     return m.OrderDraft(
-        key=f"ord_{order.id}",
+        key=order.key,
         marketplace=marketplace.provider,
         marketplace_name=marketplace.name,
         marketplace_order_id=order.external_id,

@@ -364,7 +364,12 @@ def _refund_in_shop(session: Session, order: Order, piece: OrderPiece, row: Retu
     )
     piece.refunded += amount
     if order.shop_id is not None:
-        payload = {"piece": piece.id, "amount": amount, "reason": row.reason or "", "key": f"return_{row.id}"}
+        payload = {
+            "piece": piece.id,
+            "amount": amount,
+            "reason": row.reason or "",
+            "key": f"{order.key}:{row.external_id}",
+        }
         outbox.write_for_order(
             session, order, order.shop_id, "order.refund", f"order.refund:return:{row.id}", payload
         )

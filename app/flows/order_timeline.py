@@ -54,8 +54,7 @@ def _story(session: Session, order: Order) -> tuple[str, dict[str, Any]]:
         select(Timeline).where(Timeline.order_id == order.id).order_by(Timeline.id.desc()).limit(LINES)
     ).all()
     found = obstacles.nearest(session, order)
-    last = newest[0].id if newest else 0
-    return outbox.message_id("story", order.id, last), {
+    return outbox.message_id(), {
         "order_id": order.shop_order_id,
         "entries": [
             {

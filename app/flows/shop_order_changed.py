@@ -61,14 +61,10 @@ def _find(session: Session, shop: Connection, seen: m.ShopOrderSeen) -> Order | 
             .where(Order.shop_id == shop.id, Order.shop_order_id == seen.external_id)
             .with_for_update()
         )
-    number = seen.key.removeprefix("ord_")
-    known = number.isascii() and number.isdigit() and len(number) < 19
-    order = (
-        session.scalar(
-            select(Order).where(Order.id == int(number), Order.shop_id == shop.id).with_for_update()
-        )
-        if known
-        else None
+    order = session.scalar(
+        select(Order)
+        .where(Order.account_id == shop.account_id, Order.key == seen.key, Order.shop_id == shop.id)
+        .with_for_update()
     )
     if order is None or (order.shop_order_id is not None and order.shop_order_id != seen.external_id):
         raise Refused("order.key_unknown", key=seen.key, order=seen.external_id)

@@ -23,6 +23,7 @@ class Order(Model):
     __table_args__ = (
         UniqueConstraint("connection_id", "external_id"),
         UniqueConstraint("account_id", "id"),
+        UniqueConstraint("account_id", "key"),
         UniqueConstraint("shop_id", "shop_order_id"),
         ForeignKeyConstraint(
             ["account_id", "connection_id"],
@@ -43,6 +44,9 @@ class Order(Model):
     account_id: Mapped[Big]
     connection_id: Mapped[Big]
     external_id: Mapped[Words]
+    key: Mapped[
+        Words
+    ]  # what shops know it by; the same after a restored backup or a new bridge (docs/decisions/0008)
     parent_id: Mapped[Big | None] = mapped_column(ForeignKey("orders.id", ondelete="CASCADE"))
     country: Mapped[Words | None]
     currency: Mapped[Words]

@@ -191,6 +191,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("connection_id", sa.BigInteger(), nullable=False),
         sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("parent_id", sa.BigInteger(), nullable=True),
         sa.Column("country", sa.Text(), nullable=True),
         sa.Column("currency", sa.Text(), nullable=False),
@@ -225,6 +226,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
         sa.UniqueConstraint("account_id", "id", name=op.f("uq_orders_account_id_id")),
+        sa.UniqueConstraint("account_id", "key", name=op.f("uq_orders_account_id_key")),
         sa.UniqueConstraint("connection_id", "external_id", name=op.f("uq_orders_connection_id_external_id")),
         sa.UniqueConstraint("shop_id", "shop_order_id", name=op.f("uq_orders_shop_id_shop_order_id")),
     )

@@ -175,6 +175,7 @@ def an_order(
         account_id=account.id,
         connection_id=marketplace.id,
         external_id=external_id,
+        key=f"kaufland:{external_id}",
         currency="EUR",
         placed_at=THEN,
         ship_by=THEN + timedelta(days=3),
