@@ -7,6 +7,7 @@ numbers and refund objects).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -37,6 +38,16 @@ def receive(session: Session, shop: Connection, sequence: int, seen: m.ShopOrder
         _remember(session, order, sequence, seen)
     reservations.contained_from(session, order.id, seen.stock_sequence)
     return Known(order, newer)
+
+
+def known_of(session: Session, shop: Connection, shop_order_ids: Collection[str]) -> set[str]:
+    """Those of the shop's order ids that belong to orders which the bridge created."""
+    if not shop_order_ids:
+        return set()
+    query = select(Order.shop_order_id).where(
+        Order.shop_id == shop.id, Order.shop_order_id.in_(shop_order_ids)
+    )
+    return {found for found in session.scalars(query) if found is not None}
 
 
 def deleted(session: Session, shop: Connection, sequence: int, shop_order_id: str) -> Known | None:

@@ -7,6 +7,7 @@ bad event never stops the next (C10).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,8 +82,12 @@ class Inbox:
         self._note_work()
         self.session.commit()
         self._ring()
-        for event, data in read:
-            if event.type not in together:
+        rest = [pair for pair in read if pair[0].type not in together]
+        foreign = self._of_foreign_orders(rest)
+        self.done["done"] += sorted(foreign)
+        self._keep()
+        for event, data in rest:
+            if event.id not in foreign:
                 self._alone([(event, data)], lambda pairs: self._one(*pairs[0]))
                 self._keep()
         newest = max(event.sequence for event in self.batch.events)
@@ -90,6 +95,21 @@ class Inbox:
         self.connection.last_event_at = datetime.now(UTC)
         self._note_work()
         self.session.commit()
+
+    def _of_foreign_orders(self, rest: Sequence[tuple[inbox.Claimed, Any]]) -> set[int]:
+        """Ids of the events about orders that the shop took itself. Most are, nothing follows from them, and one question answers for all: a
+        transaction for each would take most of a worker's time. What cannot be read is left to its own turn, which says why.
+        """
+        seen = {}
+        for event, data in rest:
+            if event.type.startswith(("order.", "shipment.")) and event.type != "order.deleted":
+                with suppress(Exception):
+                    seen[event.id] = self.translate.order(data)
+        # An order that is ours may get its number in the shop by an event of this very batch; that one carries our key.
+        ours = {order.external_id for order in seen.values() if order.key is not None}
+        asked = {order.external_id for order in seen.values()} - ours
+        ours |= shop_order_changed.known_of(self.session, self.connection, asked)
+        return {event_id for event_id, order in seen.items() if order.external_id not in ours}
 
     def _keep(self) -> None:
         """What was done so far and the end of its events are one commit. Raises LeaseLost when another worker has them now."""
