@@ -32,7 +32,8 @@ from app.jobs.partner import Partner, note_trouble, rests
 from app.models import Connection, Order
 from app.story import open_case, order_case
 
-SECONDS = 20.0
+SECONDS = 2.0  # then the other connections have their turn
+OFFERS_EVERY = 0.25  # a long row of deeds must not keep an old stock on sale
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +63,7 @@ class Outbox:
         self.lease = current_app.config["SHOPBRIDGE_OUT_LEASE_SECONDS"]
         self.scale = current_app.config["SHOPBRIDGE_RETRY_SCALE"]
         self.until = time.monotonic() + SECONDS
+        self.offers_at = time.monotonic() + OFFERS_EVERY
 
     def drain(self) -> None:
         """Stops early when the partner rests or the credentials do not work; the rows stay due."""
@@ -76,6 +78,8 @@ class Outbox:
                 if time.monotonic() > self.until:
                     queues.ring("out", self.connection_id)
                     return
+                if not only:
+                    self._offers_in_between()
             if not only:
                 self._what_is_shown()
         except (Unavailable, Unauthorised, Unknown) as error:
@@ -164,15 +168,28 @@ class Outbox:
                 params=params,
             )
 
+    def _offers_in_between(self) -> None:
+        """One batch of offers between two deeds: a hundred parcels take a while, and what is sold out must go off sale within seconds (I11)."""
+        if time.monotonic() < self.offers_at or self.partner.provider.role == "shop":
+            return
+        connection = self.session.get_one(Connection, self.connection_id)
+        if connection.sync:
+            push_offers.push(
+                self.session,
+                connection,
+                self.partner.client,
+                self.partner.provider,
+                lease=self.lease,
+                scale=self.scale,
+            )
+        self.offers_at = time.monotonic() + OFFERS_EVERY
+
     def _what_is_shown(self) -> None:
         """Desired states, after the deeds: the stories in a shop's order boxes, the offers at a marketplace."""
         connection = self.session.get_one(Connection, self.connection_id)
         if self.partner.provider.role == "shop":
-            while (
-                order_timeline.push(self.session, connection, self.partner.client)
-                and time.monotonic() < self.until
-            ):
-                pass
+            if order_timeline.push(self.session, connection, self.partner.client):
+                queues.ring("out", self.connection_id)  # more stories, after the orders that came meanwhile
         elif connection.sync:
             self._offers(connection)
 
