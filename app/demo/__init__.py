@@ -48,7 +48,9 @@ def run(*arguments: str) -> int:
 
 
 def _asked(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="shopbridge demo", description="A busy day between a simulated shop and a simulated Kaufland.")
+    parser = argparse.ArgumentParser(
+        prog="shopbridge demo", description="A busy day between a simulated shop and a simulated Kaufland."
+    )
     parser.add_argument("--short", action="store_true", help="fewer orders, the same stories")
     parser.add_argument("--plain", action="store_true", help="plain lines on a terminal too")
     parser.add_argument("--keep", action="store_true", help="keep the data folder and its logs")
@@ -57,7 +59,9 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _live(machine: Machine, screen: Screen, asked: argparse.Namespace) -> Outcome:
-    with screen.step(f"Starting PostgreSQL, Valkey, web, workers, clock and both simulators in {machine.folder}"):
+    with screen.step(
+        f"Starting PostgreSQL, Valkey, web, workers, clock and both simulators in {machine.folder}"
+    ):
         machine.start()
     day = Day(machine, screen, short=asked.short, seed=asked.seed)
     changes = day.run()
@@ -65,7 +69,12 @@ def _live(machine: Machine, screen: Screen, asked: argparse.Namespace) -> Outcom
         shop, kaufland = day.merchant.books(), day.kaufland.books()
         outcome = compare(shop, kaufland, stored(machine), changes)
         if asked.keep:
-            told = {"shop": shop, "kaufland": kaufland, "changes": [[c.at.isoformat(), c.sku, c.stock] for c in changes], "ms": outcome.milliseconds}
+            told = {
+                "shop": shop,
+                "kaufland": kaufland,
+                "changes": [[c.at.isoformat(), c.sku, c.stock] for c in changes],
+                "ms": outcome.milliseconds,
+            }
             (machine.folder / "books.json").write_text(json.dumps(told))
     with screen.step("Stopping everything"):
         machine.stop()
@@ -76,7 +85,9 @@ def stored(machine: Machine) -> Stored:
     """The bridge's own books."""
     with machine.database() as session:
         events = session.execute(text("SELECT delivery_id, state FROM event")).all()
-        manifest = session.execute(text("SELECT count, arrived FROM manifest ORDER BY received_at DESC LIMIT 1")).one_or_none()
+        manifest = session.execute(
+            text("SELECT count, arrived FROM manifest ORDER BY received_at DESC LIMIT 1")
+        ).one_or_none()
         stuck = session.execute(
             text("""
                 SELECT k.kind || coalesce(' for ' || o.external_id, '') || ' is ' || k.state || coalesce(': ' || k.reason_code, '')
@@ -106,21 +117,50 @@ def _tell(screen: Screen, outcome: Outcome) -> None:
         screen.say(f"  DISAGREES  {what}: {sentence}")
     if len(outcome.wrong) > SHOWN:
         screen.say(f"  ... and {len(outcome.wrong) - SHOWN} more")
-    screen.say(f"Both sides agree after {screen.seconds:.0f} s." if outcome.ok else f"{len(outcome.wrong)} things do not agree.")
-    line = {**outcome.figures, "disagreements": len(outcome.wrong), "elapsed_s": round(screen.seconds, 1), "ok": outcome.ok}
+    screen.say(
+        f"Both sides agree after {screen.seconds:.0f} s."
+        if outcome.ok
+        else f"{len(outcome.wrong)} things do not agree."
+    )
+    line = {
+        **outcome.figures,
+        "disagreements": len(outcome.wrong),
+        "elapsed_s": round(screen.seconds, 1),
+        "ok": outcome.ok,
+    }
     click.echo(json.dumps(line))
 
 
 def _rows(figures: dict[str, Any]) -> list[tuple[str, Any, str]]:
     f = figures
     return [
-        ("Events the shop sent", f["events_sent"], f"{f['events_delivered_twice']} of them twice, {f['events_out_of_order']} in the wrong order"),
+        (
+            "Events the shop sent",
+            f["events_sent"],
+            f"{f['events_delivered_twice']} of them twice, {f['events_out_of_order']} in the wrong order",
+        ),
         ("Events stored", f["events_stored"], f"manifest: {f['manifest']}"),
         ("Orders at the marketplace", f["orders_at_marketplace"], f"{f['pieces_at_marketplace']} pieces"),
         ("Orders in the shop", f["orders_in_shop"], f"{f['duplicate_orders']} twice, {f['lost']} lost"),
-        ("Pieces shipped", f["shipped_at_marketplace"], f"{f['shipped_without_tracking']} without a tracking number"),
+        (
+            "Pieces shipped",
+            f["shipped_at_marketplace"],
+            f"{f['shipped_without_tracking']} without a tracking number",
+        ),
         ("Pieces cancelled on both sides", f["cancelled_both"], ""),
-        ("Orders refunded on both sides", f["refunded_both"], f"{f['refunded_both_cents'] / 100:.2f} EUR, equal to the cent"),
-        ("Products on sale", f["products_on_sale"], "stock equal on both sides" if f["stock_agrees"] else "stock differs"),
-        ("Stock change to marketplace", f"{f['stock_to_marketplace_p95_ms']} ms", f"p95 of {f['stock_changes_measured']}; median {f['stock_to_marketplace_p50_ms']} ms"),
+        (
+            "Orders refunded on both sides",
+            f["refunded_both"],
+            f"{f['refunded_both_cents'] / 100:.2f} EUR, equal to the cent",
+        ),
+        (
+            "Products on sale",
+            f["products_on_sale"],
+            "stock equal on both sides" if f["stock_agrees"] else "stock differs",
+        ),
+        (
+            "Stock change to marketplace",
+            f"{f['stock_to_marketplace_p95_ms']} ms",
+            f"p95 of {f['stock_changes_measured']}; median {f['stock_to_marketplace_p50_ms']} ms",
+        ),
     ]

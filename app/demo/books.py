@@ -85,7 +85,10 @@ def _orders(found: Outcome, shop: Row, kaufland: Row) -> None:
     there, here = _by_order(kaufland["order_units"]), _by_source(shop["orders"])
     missing = sorted(there.keys() - here.keys())
     found.wrong += [(number, "is not in the shop") for number in missing]
-    found.wrong += [(number, "is in the shop, but the marketplace does not know it") for number in sorted(here.keys() - there.keys())]
+    found.wrong += [
+        (number, "is in the shop, but the marketplace does not know it")
+        for number in sorted(here.keys() - there.keys())
+    ]
     twice = _twice(shop, here)
     found.wrong += [(number, "is in the shop more than once") for number in twice]
     tally: Counter[str] = Counter()
@@ -97,7 +100,9 @@ def _orders(found: Outcome, shop: Row, kaufland: Row) -> None:
         "orders_in_shop": len(here.keys() & there.keys()),
         "duplicate_orders": len(twice),
         "shipped_at_marketplace": len({deed["id"] for deed in kaufland["deeds"] if deed["deed"] == "send"}),
-        "shipped_without_tracking": sum(not each["tracking_number"] for unit in kaufland["order_units"] for each in unit["shipments"]),
+        "shipped_without_tracking": sum(
+            not each["tracking_number"] for unit in kaufland["order_units"] for each in unit["shipments"]
+        ),
         "cancelled_both": tally["cancelled"],
         "refunded_both": tally["refunded"],
         "refunded_both_cents": tally["cents"],
@@ -157,7 +162,9 @@ def _order(found: Outcome, tally: Counter[str], number: str, units: Sequence[Row
 def _pieces_there(units: Sequence[Row]) -> dict[str, Pieces]:
     counted: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for unit in units:
-        back = unit["status"] in {"cancelled", "returned", "returned_paid"} or unit["refunded"] >= unit["price"]
+        back = (
+            unit["status"] in {"cancelled", "returned", "returned_paid"} or unit["refunded"] >= unit["price"]
+        )
         counted[unit["id_offer"]]["settled" if back else "left" if unit["status"] in SENT else "waiting"] += 1
     return {sku: Pieces(**count) for sku, count in counted.items()}
 
@@ -191,15 +198,23 @@ def _parcels(units: Sequence[Row], order: Row) -> list[str]:
     """What was told to the buyer is what stands on the parcel."""
     known = {parcel["number"] for parcel in order["shopbridge"]["tracking"]}
     told = {each["tracking_number"] for unit in units for each in unit["shipments"]}
-    wrong = [f"the marketplace has the tracking number {number}, the shop has not" for number in sorted(told - known - {""})]
+    wrong = [
+        f"the marketplace has the tracking number {number}, the shop has not"
+        for number in sorted(told - known - {""})
+    ]
     if any(unit["status"] in SENT for unit in units):
-        wrong += [f"the marketplace does not have the tracking number {number}" for number in sorted(known - told)]
+        wrong += [
+            f"the marketplace does not have the tracking number {number}" for number in sorted(known - told)
+        ]
     return wrong
 
 
 def _back_there(units: Sequence[Row]) -> int:
     """Cents the buyer does not pay or got back."""
-    return sum(unit["price"] + unit["shipping_rate"] if unit["status"] == "cancelled" else unit["refunded"] for unit in units)
+    return sum(
+        unit["price"] + unit["shipping_rate"] if unit["status"] == "cancelled" else unit["refunded"]
+        for unit in units
+    )
 
 
 def _back_here(order: Row) -> int:
@@ -241,12 +256,16 @@ def _events(found: Outcome, shop: Row, stored: Stored) -> None:
     unsent = [event for event in shop["events"] if event["state"] != "sent"]
     undone = Counter(state for state in stored.events.values() if state not in {"done", "superseded"})
     found.wrong += [(event["id"], f"{event['type']} was sent and is not stored") for event in absent]
-    found.wrong += [(event["id"], f"{event['type']} is still {event['state']} in the shop") for event in unsent]
+    found.wrong += [
+        (event["id"], f"{event['type']} is still {event['state']} in the shop") for event in unsent
+    ]
     found.wrong += [("events", f"{count} are {state} in the bridge") for state, count in undone.items()]
     if stored.manifest is None:
         found.wrong.append(("manifest", "did not arrive"))
     elif stored.manifest[0] != stored.manifest[1]:
-        found.wrong.append(("manifest", f"the shop counts {stored.manifest[0]} events, {stored.manifest[1]} arrived"))
+        found.wrong.append(
+            ("manifest", f"the shop counts {stored.manifest[0]} events, {stored.manifest[1]} arrived")
+        )
     found.figures |= {
         "events_sent": len(sent),
         "events_delivered_twice": sum(event["repeats"] > 0 or event["attempts"] > 1 for event in sent),
@@ -267,7 +286,10 @@ def _speed(found: Outcome, kaufland: Row, changes: Sequence[Change]) -> None:
     ]
     for place, change in enumerate(changes):
         good = {later.stock for later in changes[place:] if later.sku == change.sku}
-        at = next((at for sku, amount, at in updates if sku == change.sku and amount in good and at >= change.at), None)
+        at = next(
+            (at for sku, amount, at in updates if sku == change.sku and amount in good and at >= change.at),
+            None,
+        )
         if at is None:
             found.wrong.append((change.sku, f"stock {change.stock} never reached the marketplace"))
         else:

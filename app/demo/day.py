@@ -28,13 +28,27 @@ MORNING = (
     ("tracking", 9, 2), ("late tracking", 2, 1), ("parts", 2, 1), ("the shop cancels", 2, 1), ("the buyer cancels", 2, 1),
     ("withheld", 3, 1), ("refund a part", 2, 1),
 )  # fmt: skip
-NOON = (("tracking", 8, 2), ("no tracking", 4, 1), ("a piece is cancelled", 3, 1), ("the shop cancels", 2, 0), ("comes back", 3, 1))
+NOON = (
+    ("tracking", 8, 2),
+    ("no tracking", 4, 1),
+    ("a piece is cancelled", 3, 1),
+    ("the shop cancels", 2, 0),
+    ("comes back", 3, 1),
+)
 AFTERNOON = (
     ("tracking", 6, 1), ("no tracking", 4, 1), ("parts", 2, 0), ("the shop takes a piece out", 2, 1), ("the buyer cancels", 2, 0),
     ("comes back, time accepts", 2, 1), ("refund all", 2, 0),
 )  # fmt: skip
 SEVERAL = {"parts", "a piece is cancelled", "the shop takes a piece out"}
-SHIPPED_AT_ONCE = {"tracking", "withheld", "refund a part", "refund all", "comes back", "comes back, time accepts", "unknown"}
+SHIPPED_AT_ONCE = {
+    "tracking",
+    "withheld",
+    "refund a part",
+    "refund all",
+    "comes back",
+    "comes back, time accepts",
+    "unknown",
+}
 BOUGHT_HERBS = 12
 MEASURED_HERBS = 20
 
@@ -96,7 +110,10 @@ class Day:
             self.noon()
             self.afternoon()
             self.evening()
-            self.until("the stock was changed often enough", lambda: len(self.shelves.changes) >= FEWEST_CHANGES[self.short])
+            self.until(
+                "the stock was changed often enough",
+                lambda: len(self.shelves.changes) >= FEWEST_CHANGES[self.short],
+            )
         finally:
             self.shelves.stop()
         self.night()
@@ -115,12 +132,17 @@ class Day:
             self.merchant.add_products(self.more)
             self.merchant.learn_products()
             wanted = {each["sku"] for each in self.more}
-            self.until("all products are on sale", lambda: wanted <= {unit["id_offer"] for unit in self.kaufland.books()["units"]})
+            self.until(
+                "all products are on sale",
+                lambda: wanted <= {unit["id_offer"] for unit in self.kaufland.books()["units"]},
+            )
         self.shelves.start()
 
     def morning(self) -> None:
         """Orders, some with addresses that come later; events twice and in the wrong order; new prices."""
-        with self.screen.step("Morning: orders, cancellations, new prices; events come twice and in the wrong order"):
+        with self.screen.step(
+            "Morning: orders, cancellations, new prices; events come twice and in the wrong order"
+        ):
             self.merchant.misbehave(duplicate=15, reorder=8)
             wave = self.buyers(MORNING)
             wave.append(self.kaufland.order("unknown", {"NIE-GEHÖRT": 1}))
@@ -133,7 +155,9 @@ class Day:
 
     def noon(self) -> None:
         """A worker is killed in the middle of a delivery; Valkey forgets everything."""
-        with self.screen.step("Noon: kill -9 of a worker while it creates an order, FLUSHALL while more come in"):
+        with self.screen.step(
+            "Noon: kill -9 of a worker while it creates an order, FLUSHALL while more come in"
+        ):
             wave = self.crash()
             wave += self.buyers(NOON)
             self.machine.flush_the_bells()
@@ -151,13 +175,17 @@ class Day:
             hanging = self.merchant.hanging()
             if hanging == "order.create":
                 killed = self.machine.kill_the_busy_worker()
-                self.screen.note(f"kill -9 of {killed} in the middle of {hanging}: the shop has the order, nobody heard its answer")
+                self.screen.note(
+                    f"kill -9 of {killed} in the middle of {hanging}: the shop has the order, nobody heard its answer"
+                )
                 return wave
         raise DemoFailed("No worker could be caught while it created an order.")
 
     def afternoon(self) -> None:
         """Answers are lost after the deed was done, on both sides."""
-        with self.screen.step("Afternoon: answers to order.create and to send are lost after the deed was done"):
+        with self.screen.step(
+            "Afternoon: answers to order.create and to send are lost after the deed was done"
+        ):
             self.merchant.misbehave(duplicate=15, reorder=8)
             self.merchant.fault(kind="reset", effect=True, count=2)
             wave = self.buyers(AFTERNOON)
@@ -178,10 +206,14 @@ class Day:
             for order in self.of("refund a part"):
                 self.merchant.do("refund", here[order.number], amount="1.50", reason="Dose beschädigt")
             for order in self.of("refund all"):
-                self.merchant.do("refund", here[order.number], lines=_all_lines(here[order.number]), reason="Kulanz")
+                self.merchant.do(
+                    "refund", here[order.number], lines=_all_lines(here[order.number]), reason="Kulanz"
+                )
             self.until(
                 "the shop has heard of the returns",
-                lambda: all(len(self.by_number()[order.number]["notes"]) > before[order.number] for order in back),
+                lambda: all(
+                    len(self.by_number()[order.number]["notes"]) > before[order.number] for order in back
+                ),
             )
             self.take_back()
             self.kaufland.move_time(6)
@@ -233,11 +265,15 @@ class Day:
         elif fate in {"no tracking", "late tracking"}:
             merchant.do("complete", shop_order)
         elif fate == "parts":
-            merchant.do("tracking", shop_order, **merchant.parcel(), lines=[{"id": line["id"], "quantity": 1}])
+            merchant.do(
+                "tracking", shop_order, **merchant.parcel(), lines=[{"id": line["id"], "quantity": 1}]
+            )
         elif fate == "the shop cancels":
             merchant.do("cancel", shop_order)
         elif fate == "the shop takes a piece out":
-            merchant.do("refund", shop_order, lines=[{"id": line["id"], "quantity": 1}], reason="nicht mehr da")
+            merchant.do(
+                "refund", shop_order, lines=[{"id": line["id"], "quantity": 1}], reason="nicht mehr da"
+            )
         elif fate == "the buyer cancels":
             for piece in order.pieces:
                 self.kaufland.cancel(piece)
@@ -259,7 +295,9 @@ class Day:
         for order in self.of("comes back"):
             shop_order, sku = here[order.number], there[order.pieces[0]]["id_offer"]
             line = next(line for line in shop_order["line_items"] if line["sku"] == sku)
-            self.merchant.do("refund", shop_order, lines=[{"id": line["id"], "quantity": 1}], reason="Retoure")
+            self.merchant.do(
+                "refund", shop_order, lines=[{"id": line["id"], "quantity": 1}], reason="Retoure"
+            )
 
     def of(self, fate: str) -> list[Placed]:
         """The orders of one fate."""
@@ -267,11 +305,18 @@ class Day:
 
     def by_number(self) -> dict[str, Row]:
         """The shop's orders by the marketplace's number."""
-        return {order["source"]["order_id"]: order for order in self.merchant.books()["orders"] if order["source"]}
+        return {
+            order["source"]["order_id"]: order for order in self.merchant.books()["orders"] if order["source"]
+        }
 
     def all_sent(self, books: Row) -> bool:
         """Whether every piece that will come back, or whose money will, has left."""
-        mine = {piece for order in self.orders if order.fate.startswith(("comes back", "refund")) for piece in order.pieces}
+        mine = {
+            piece
+            for order in self.orders
+            if order.fate.startswith(("comes back", "refund"))
+            for piece in order.pieces
+        }
         return all(unit["status"] in SENT for unit in books["order_units"] if unit["id_order_unit"] in mine)
 
     # --- settings and waiting ------------------------------------------------------------------------------------
@@ -280,7 +325,10 @@ class Day:
         """Simulators may be asked often; the real marketplace is asked by its own plan."""
         with self.machine.database() as session:
             for kind, seconds in (("orders", 1), ("changes", 1), ("returns", 1), ("drift", 4)):
-                session.execute(text("UPDATE schedule SET every = :every, due_at = now() WHERE kind = :kind"), {"every": seconds, "kind": kind})
+                session.execute(
+                    text("UPDATE schedule SET every = :every, due_at = now() WHERE kind = :kind"),
+                    {"every": seconds, "kind": kind},
+                )
             session.commit()
 
     def set_wait_hours(self, hours: int) -> None:
@@ -321,7 +369,9 @@ class Day:
         with self.machine.database() as session:
             row = session.execute(_WORK).mappings().one()
         waiting = sum(event["state"] in {"waiting", "sending"} for event in self.merchant.books()["events"])
-        by_kind = {name: row[name] for name in ("events", "commands", "offers", "waits")} | {"in_the_shop": waiting}
+        by_kind = {name: row[name] for name in ("events", "commands", "offers", "waits")} | {
+            "in_the_shop": waiting
+        }
         return {**row, **by_kind, "open": sum(by_kind.values())}
 
 

@@ -80,7 +80,16 @@ class Machine:
     def start(self) -> None:
         """Start everything and wait until it answers."""
         web, kaufland, shop = _free_ports(3)
-        command = ["up", "--port", str(web), "--sandbox", "--kaufland-port", str(kaufland), "--shop-port", str(shop)]
+        command = [
+            "up",
+            "--port",
+            str(web),
+            "--sandbox",
+            "--kaufland-port",
+            str(kaufland),
+            "--shop-port",
+            str(shop),
+        ]
         with self.log_file.open("ab") as log:
             self._process = launch.spawn(_ourselves(*command), env=self._environment(), log=log)
         deadline = time.monotonic() + START_SECONDS
@@ -207,5 +216,5 @@ def _jobs_in_hand(store: redis.Redis) -> dict[int, bytes]:
     for key in store.scan_iter("rq:worker:out-*:executions"):
         job = next(iter(store.smembers(key)), None)
         if job:
-            found[int(key.decode().split(":")[2].split("-")[1])] = bytes(job)
+            found[int(key.decode().split(":")[2].split("-")[1])] = job if isinstance(job, bytes) else job.encode()
     return found

@@ -33,7 +33,9 @@ class Placed:
 
 def check_digit(digits: str) -> int:
     """The last digit of a GTIN or of a parcel's number (GS1, weights 3 and 1 from the right)."""
-    return -sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits))) % 10
+    return (
+        -sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits))) % 10
+    )
 
 
 class Merchant:
@@ -114,7 +116,11 @@ class Marketplace:
 
     def add_products(self, products: Sequence[Row]) -> None:
         """Put products into the catalogue."""
-        call("POST", f"{self.url}/products", [{"ean": each["gtin"], "title": each["name"]} for each in products])
+        call(
+            "POST",
+            f"{self.url}/products",
+            [{"ean": each["gtin"], "title": each["name"]} for each in products],
+        )
 
     def conduct(self, **values: Any) -> None:
         """How this Kaufland behaves."""

@@ -26,7 +26,12 @@ class Screen:
         self._task: TaskID | None = None
         if self.console.is_terminal and not plain:
             self._moving = Progress(
-                SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=self.console, transient=True
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TimeElapsedColumn(),
+                console=self.console,
+                transient=True,
             )
 
     def __enter__(self) -> Self:
@@ -35,7 +40,9 @@ class Screen:
             self._task = self._moving.add_task("", total=self._steps)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._moving is not None:
             self._moving.stop()
 
