@@ -7,11 +7,12 @@ Redis can forge a job: only the functions below run, and only with a whole numbe
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any, Literal
 
 import redis
 import structlog
-from flask import current_app
+from flask import Flask, current_app
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -21,6 +22,8 @@ LANES: tuple[Lane, ...] = ("in", "out", "poll")
 FUNCTIONS = {"in": "app.jobs.drain_inbox", "out": "app.jobs.drain_outbox", "poll": "app.jobs.ask_marketplace"}
 
 BELL_SECONDS = 15
+FRESH_BELL_SECONDS = 2  # until its job is queued: a ringer that dies or gives up in between must not silence the others for long
+PAUSE_SECONDS = 0.002  # between two rounds of a Ringer: what comes meanwhile is one ring
 JOB_SECONDS = 120
 
 log = structlog.get_logger(__name__)
@@ -59,21 +62,79 @@ def ring(lane: Lane, connection_id: int) -> bool:
     Never raises: the row in the database is the truth and the clock rings again. Answers whether a job was queued.
     """
     try:
-        store = connect()
-        if not store.set(f"bell:{lane}:{connection_id}", 1, nx=True, ex=BELL_SECONDS):
-            return False
-        queue(lane, store).enqueue(
-            FUNCTIONS[lane],
-            connection_id,
-            job_timeout=JOB_SECONDS,
-            result_ttl=0,
-            failure_ttl=604800,
-            description=lane,
-        )
+        return _ring(connect(), lane, connection_id)
     except (redis.RedisError, OSError) as error:
         log.warning("bell.not_rung", lane=lane, connection=connection_id, error=type(error).__name__)
         return False
+
+
+def _ring(store: redis.Redis, lane: Lane, connection_id: int) -> bool:
+    bell = f"bell:{lane}:{connection_id}"
+    if not store.set(bell, 1, nx=True, ex=FRESH_BELL_SECONDS):
+        return False
+    queue(lane, store).enqueue(
+        FUNCTIONS[lane],
+        connection_id,
+        job_timeout=JOB_SECONDS,
+        result_ttl=0,
+        failure_ttl=604800,
+        description=lane,
+    )
+    store.expire(bell, BELL_SECONDS)
     return True
+
+
+class Ringer:
+    """Rings from a thread of its own, so that no webhook waits for Redis and many events of a moment are one ring.
+
+    What is asked for is rung after it was asked for, so after the commit of whoever asked. What may go wrong: the process dies in between; then
+    the clock rings.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._asked: set[tuple[Lane, int]] = set()
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ask(self, lane: Lane, connection_id: int) -> None:
+        """Soon, and only once for all who ask until then."""
+        with self._lock:
+            self._asked.add((lane, connection_id))
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="ringer", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Ring what was asked for, then end."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(5)
+
+    def _run(self) -> None:
+        with self._app.app_context():
+            while True:
+                self._wake.wait()
+                self._wake.clear()
+                with self._lock:
+                    asked, self._asked = self._asked, set()
+                for lane, connection_id in sorted(asked):
+                    ring(lane, connection_id)
+                if self._stopped.wait(PAUSE_SECONDS) and not self._asked:
+                    return
+
+
+def ring_soon(lane: Lane, connection_id: int) -> None:
+    """Like `ring`, but where a Ringer is at work (in the web server) nobody waits for it."""
+    ringer: Ringer | None = current_app.extensions.get("shopbridge.ringer")
+    if ringer is None:
+        ring(lane, connection_id)
+    else:
+        ringer.ask(lane, connection_id)
 
 
 def lower(lane: Lane, connection_id: int) -> None:
@@ -123,10 +184,12 @@ __all__ = [
     "BridgeJob",
     "ForbiddenJob",
     "Lane",
+    "Ringer",
     "connect",
     "depth",
     "lower",
     "queue",
     "ring",
+    "ring_soon",
     "work",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
+from app import queues
 from app.commands import opening
 
 
@@ -43,4 +44,6 @@ class WebServer(BaseApplication):
 
     def load(self) -> Flask:
         """Called by gunicorn in each web process."""
-        return opening.made_from(self.settings, web=True)
+        made = opening.made_from(self.settings, web=True)
+        made.extensions["shopbridge.ringer"] = queues.Ringer(made)
+        return made

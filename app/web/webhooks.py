@@ -135,7 +135,7 @@ def _store(key: str, sender: Sender, event: envelope.Envelope, raw: bytes) -> Re
         log.warning("webhook.not_storable", connection=sender.id)
         return answers.problem(422, "body.not_storable")
     if not duplicate:
-        queues.ring("in", sender.id)
+        queues.ring_soon("in", sender.id)
     return _stored(event_id, duplicate=duplicate)
 
 
