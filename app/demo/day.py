@@ -159,9 +159,10 @@ class Day:
             "Noon: kill -9 of a worker while it creates an order, FLUSHALL while more come in"
         ):
             wave = self.crash()
-            wave += self.buyers(NOON)
+            wave += self.buyers(NOON[:1])
             self.machine.flush_the_bells()
             self.screen.note("FLUSHALL: Valkey has forgotten every job")
+            wave += self.buyers(NOON[1:])
             self.follow(wave)
 
     def crash(self) -> list[Placed]:
@@ -187,11 +188,13 @@ class Day:
             "Afternoon: answers to order.create and to send are lost after the deed was done"
         ):
             self.merchant.misbehave(duplicate=15, reorder=8)
-            self.merchant.fault(kind="reset", effect=True, count=2)
+            for skip in (0, 4):
+                self.merchant.fault(kind="reset", effect=True, skip=skip)
             wave = self.buyers(AFTERNOON)
             for sku in self.wares[1::5]:
                 self.merchant.change(sku, stock=60)
-            self.kaufland.fault(kind="reset", method="PATCH", path="/send", effect=True, count=2)
+            for skip in (0, 4):
+                self.kaufland.fault(kind="reset", method="PATCH", path="/send", effect=True, skip=skip)
             self.follow(wave)
 
     def evening(self) -> None:
@@ -223,7 +226,7 @@ class Day:
         with self.screen.step("Night: waiting until nothing moves any more, then the manifest"):
             self.quiet()
             self.merchant.manifest()
-            self.quiet()
+            self.until("the manifest is worked off", lambda: not self._work()["open"])
 
     # --- what becomes of an order -----------------------------------------------------------------------------
 
@@ -235,7 +238,7 @@ class Day:
                 more: dict[str, Any] = {"open_seconds": 4} if fate == "withheld" else {}
                 if fate == "tracking" and number % 3 == 0:
                     more["shipping_rate"] = 299
-                pause(0.1 if self.short else 0.25)  # buyers come one after another
+                pause(0.1 if self.short else 0.2)  # buyers come one after another
                 made.append(self.kaufland.buy(fate, self.wares, least=2 if fate in SEVERAL else 1, **more))
         return made
 
@@ -324,7 +327,7 @@ class Day:
     def ask_often(self) -> None:
         """Simulators may be asked often; the real marketplace is asked by its own plan."""
         with self.machine.database() as session:
-            for kind, seconds in (("orders", 1), ("changes", 1), ("returns", 1), ("drift", 4)):
+            for kind, seconds in (("orders", 1), ("changes", 1), ("returns", 1), ("drift", 2)):
                 session.execute(
                     text("UPDATE schedule SET every = :every, due_at = now() WHERE kind = :kind"),
                     {"every": seconds, "kind": kind},
