@@ -42,7 +42,7 @@ class Size:
     theirs: int = 300
 
 
-FULL, QUICK, TINY = Size(), Size(rounds=2, ours=1000, theirs=100), Size(rounds=1, ours=200, theirs=10)
+FULL, QUICK, TINY = Size(), Size(rounds=2, ours=1000, theirs=100), Size(rounds=1, ours=120, theirs=3)
 
 
 def measure(stage: Stage, size: Size) -> list[Line]:

@@ -40,9 +40,10 @@ class Size:
     updates: int = 10_000
     skus: int = 2_000
     single_calls: int = 40
+    workers: bool = True
 
 
-FULL, QUICK, TINY = Size(), Size(updates=2_000, skus=400, single_calls=10), Size(200, 40, 2)
+FULL, QUICK, TINY = Size(), Size(updates=2_000, skus=400, single_calls=10), Size(200, 40, 2, workers=False)
 
 
 @dataclass
@@ -70,6 +71,7 @@ def scene(stage: Stage, skus: int) -> Iterator[Scene]:
     port = free_port()
     arguments = ["bench.market", "--port", str(port), "--goods", str(skus), "--latency", str(LATENCY)]
     with stage.bridge() as made, stage.process(made, "market", arguments, port=port) as market:
+        stage.wait_for(market)
         shop = plug_in_shop()
         account = db.session.get_one(Account, shop.account_id)
         keys = {"client_key": DEMO_CLIENT_KEY, "secret_key": DEMO_SECRET_KEY}
@@ -97,7 +99,7 @@ def measure(stage: Stage, size: Size) -> list[Line]:
     with scene(stage, size.skus) as found:
         one = _single_call(found, size.single_calls)
         batched = _one_after_the_other(found, size, one)
-        return [*batched, _all_at_once(found, size)]
+        return [*batched, _all_at_once(found, size)] if size.workers else batched
 
 
 def _single_call(found: Scene, calls: int) -> float:

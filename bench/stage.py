@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -140,29 +141,30 @@ class Stage:
     def process(
         self, made: Flask, name: str, arguments: Sequence[str], *, port: int = 0, **more: str
     ) -> Iterator[Running]:
-        """`python -m <arguments>` with the settings of `made` in its environment; with a port it is waited for."""
+        """`python -m <arguments>` with the settings of `made` in its environment. See `wait_for`."""
         log = self.folder / f"{name}.log"
         env = {**_clean(os.environ), **self._environment(made, port), **more}
         with log.open("ab") as file:
             process = launch.spawn([sys.executable, "-m", *arguments], env=env, log=file, cwd=ROOT)
         running = Running(name, process, log, port)
         try:
-            if port:
-                self._wait(running)
             yield running
         finally:
-            launch.end(process)
+            # Nothing is measured any more and the data are thrown away: no need for peace.
+            launch.end(process, with_signal=signal.SIGKILL)
 
     def _environment(self, made: Flask, port: int) -> dict[str, str]:
         settings = {**self.settings(made.config["DATABASE_URL"]), "SHOPBRIDGE_PORT": port or 8080}
         return {name: _as_text(value) for name, value in settings.items()}
 
-    def _wait(self, running: Running) -> None:
+    def wait_for(self, *running: Running) -> None:
+        """Until they all listen: starting them first and waiting then lets them start side by side."""
         deadline = time.monotonic() + START_SECONDS
-        while not listens(running.port):
-            if running.process.poll() is not None or time.monotonic() > deadline:
-                raise StageFailed(f"{running.name} did not come up:\n{running.last_words()}")
-            time.sleep(0.02)
+        for each in running:
+            while not listens(each.port):
+                if each.process.poll() is not None or time.monotonic() > deadline:
+                    raise StageFailed(f"{each.name} did not come up:\n{each.last_words()}")
+                time.sleep(0.02)
 
     def cpu_seconds(self, running: Running) -> float:
         """Processor time so far of a process with its children and of both servers."""
