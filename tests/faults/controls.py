@@ -18,6 +18,7 @@ from flask import Flask
 from app import inbox, outbox, queues
 from app.commands import opening
 from app.commands.webserver import WebServer
+from app.extensions import db
 
 LATER = 0.15  # seconds between the answer and the row, and between the deed and its end
 FOLLOWED_UP = ("refund",)
@@ -29,6 +30,8 @@ class EarlyWeb(WebServer):
     def load(self) -> Flask:
         """Called by gunicorn in each web process."""
         made = super().load()
+        with made.app_context():
+            engine = db.engine.execution_options(isolation_level="AUTOCOMMIT")
         waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         store = inbox.accept
 
@@ -38,14 +41,13 @@ class EarlyWeb(WebServer):
 
         def store_later() -> None:
             while True:
-                event = waiting.get()
+                batch = [waiting.get()]
                 time.sleep(LATER)
-                while True:
-                    with made.extensions["shopbridge.autocommit"].connect() as connection:
+                while not waiting.empty():
+                    batch.append(waiting.get())
+                with engine.connect() as connection:
+                    for event in batch:
                         store(connection, **event)
-                    if waiting.empty():
-                        break
-                    event = waiting.get()
 
         inbox.accept = accept  # type: ignore[assignment]
         threading.Thread(target=store_later, daemon=True).start()
