@@ -208,6 +208,20 @@ def _settle(session: Session, command: Claimed, **values: Any) -> None:
         raise LeaseLost
 
 
+def take_up_skipped(session: Session, order_id: int) -> None:
+    """Deeds that were skipped because the shop did not have the order: it has it now, so a cancellation must still be told there."""
+    session.execute(
+        update(COMMANDS)
+        .where(
+            COMMANDS.c.order_id == order_id,
+            COMMANDS.c.kind.in_(("order.cancel", "order.stop_shipping", "order.refund", "order.note")),
+            COMMANDS.c.state == "done",
+            COMMANDS.c.result.has_key("skipped"),
+        )
+        .values(state="due", attempts=0, next_attempt_at=text("now()"), done_at=None)
+    )
+
+
 def replay(session: Session, *where: Any) -> list[int]:
     """Make refused or dead commands due again. They keep `in_doubt`, so nothing is repeated blindly. Answers the connections. Commits."""
     rows = session.execute(

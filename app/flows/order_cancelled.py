@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
-from app.models import Connection, Order, OrderLine, OrderPiece
+from app.models import Connection, Order, OrderLine, OrderPiece, Refund
 from app.registry import MarketplaceClient, ShopClient
 from app.rules import status
-from app.story import order_case, tell
+from app.rules.refund import reason_word
+from app.story import close_case, order_case, tell
 
 OPEN = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 
@@ -39,10 +40,7 @@ def from_shop(session: Session, order: Order, shop_status: m.ShopStatus) -> None
 
 def ask_marketplace(session: Session, order: Order, pieces: list[OrderPiece], reason: str = "other") -> None:
     """Write the cancellation of these pieces once. The key names the first piece: a piece is asked for only once in its life."""
-    for piece in pieces:
-        piece.cancel_asked_by = "shop"
-    tell(session, order, "cancel.by_shop", pieces=len(pieces))
-    outbox.write_for_order(
+    written = outbox.write_for_order(
         session,
         order,
         order.connection_id,
@@ -50,6 +48,11 @@ def ask_marketplace(session: Session, order: Order, pieces: list[OrderPiece], re
         f"cancel:{pieces[0].id}",
         {"pieces": [piece.id for piece in pieces], "reason": reason},
     )
+    if written is None:
+        return  # the marketplace has refused it; a person decides whether it is tried again
+    for piece in pieces:
+        piece.cancel_asked_by = "shop"
+    tell(session, order, "cancel.by_shop", pieces=len(pieces))
 
 
 def from_marketplace(session: Session, order: Order) -> None:
@@ -98,11 +101,17 @@ def deliver_to_marketplace(
         if piece.external_id in truth:
             piece.state = status.piece_after(m.PieceState(piece.state), truth[piece.external_id].state)
         answer = answers.get(piece.external_id)
+        if answer is not None and answer.state is not None:
+            piece.state = status.piece_after(m.PieceState(piece.state), answer.state)
         if answer is not None and answer.ok:
             piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.CANCELLED)
+            piece.cancel_asked_by = "shop"
+            kept = f"order/{order.id}/cancel/{piece.external_id}"
+            close_case(session, account_id=order.account_id, subject=kept)
         elif answer is not None:
+            piece.cancel_asked_by = None  # the marketplace keeps it, so it may still be shipped
             refused = answer.reason or m.Reason("cancel.not_possible", {"piece": piece.external_id})
-            order_case(session, order, refused.code, part=f"piece/{piece.external_id}", **refused.params)
+            order_case(session, order, refused.code, part=f"cancel/{piece.external_id}", **refused.params)
         if piece.state == m.PieceState.CANCELLED:
             reservations.release(session, [piece.id])
         elif piece.state in {m.PieceState.SHIPPED, m.PieceState.DELIVERED}:
@@ -113,9 +122,21 @@ def deliver_to_marketplace(
                 part=f"piece/{piece.external_id}",
                 piece=piece.external_id,
             )
+            _refund_instead(session, order, piece, command.payload.get("refund"))
     if refused is None:
         tell(session, order, "cancel.confirmed", command_id=command.id, pieces=len(pieces))
     return Delivered({"pieces": len(answers)}, refused)
+
+
+def _refund_instead(session: Session, order: Order, piece: OrderPiece, refund_id: int | None) -> None:
+    """A refund object asked for this cancellation, and the piece has left: the buyer gets the amount of the object (K8)."""
+    refund = session.get(Refund, refund_id) if refund_id is not None else None
+    shares = refund.allocation.get("shares", []) if refund is not None else []
+    for piece_id, amount, _ in shares:
+        if refund is not None and piece_id == piece.id:
+            payload = {"piece": piece.id, "amount": amount, "reason": reason_word(refund.reason)}
+            key = f"refund:{refund.id}:{piece.id}"
+            outbox.write_for_order(session, order, order.connection_id, "refund", key, payload)
 
 
 def deliver_to_shop(
@@ -135,6 +156,10 @@ def deliver_to_shop(
         command.public_id, shop_order_id, f"cancel_{command.public_id}", lines, "cancel.by_marketplace"
     )
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    if lines is not None:
+        for piece in pieces:
+            # The shop wrote a refund object over it: no later one is meant for this piece.
+            piece.refunded = piece.price + piece.shipping_price
     tell(session, order, "cancel.done_in_shop", command_id=command.id, pieces=len(pieces))
     return Delivered({"order_id": truth.external_id})
 

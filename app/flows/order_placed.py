@@ -473,4 +473,5 @@ def _created(
                 title=line.title,
             )
     reservations.contained_from(session, order.id, truth.stock_sequence)
+    outbox.take_up_skipped(session, order.id)
     return Delivered({"order_id": truth.external_id, "already": truth.already, "shop": shop.key})

@@ -23,6 +23,7 @@ from app.rules import refund as rules
 from app.rules import status
 from app.story import order_case, tell
 
+OPEN = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 WAITING = (m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.UNCLEAR)
 
 
@@ -214,7 +215,7 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
             {"return": row.id},
         )
     if plan.cancel:
-        _cancel(session, order, [pieces[piece_id] for piece_id in plan.cancel])
+        _cancel(session, order, refund, [pieces[piece_id] for piece_id in plan.cancel])
     if plan.unassigned:
         reason = plan.reason or m.Reason("refund.not_assignable", {})
         order_case(
@@ -226,13 +227,15 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
         )
 
 
-def _cancel(session: Session, order: Order, pieces: list[OrderPiece]) -> None:
+def _cancel(session: Session, order: Order, refund: Refund, pieces: list[OrderPiece]) -> None:
     """Refunded in full before it left: that is a cancellation."""
+    payload = {"pieces": [piece.id for piece in pieces], "reason": "other", "refund": refund.id}
+    key = f"cancel:{pieces[0].id}"
+    if outbox.write_for_order(session, order, order.connection_id, "cancel", key, payload) is None:
+        return  # the marketplace has refused it; a person decides whether it is tried again
     for piece in pieces:
         piece.cancel_asked_by = "shop"
     tell(session, order, "cancel.by_shop", pieces=len(pieces))
-    payload = {"pieces": [piece.id for piece in pieces], "reason": "other"}
-    outbox.write_for_order(session, order, order.connection_id, "cancel", f"cancel:{pieces[0].id}", payload)
 
 
 def _truth(session: Session, order: Order, returning: set[int]) -> list[rules.LineTruth]:
@@ -253,7 +256,9 @@ def _truth(session: Session, order: Order, returning: set[int]) -> list[rules.Li
                 return_open=piece.id in returning,
             )
             for piece in session.scalars(
-                select(OrderPiece).where(OrderPiece.line_id == line.id).order_by(OrderPiece.id)
+                select(OrderPiece)
+                .where(OrderPiece.line_id == line.id, OrderPiece.in_shop)
+                .order_by(OrderPiece.id)
             )
         )
         lines.append(
@@ -263,7 +268,7 @@ def _truth(session: Session, order: Order, returning: set[int]) -> list[rules.Li
 
 
 def _state_soon(piece: OrderPiece) -> m.PieceState:
-    if piece.cancel_asked_by:
+    if piece.cancel_asked_by and piece.state in OPEN:
         return m.PieceState.CANCELLED
     if piece.shipment_id is not None and piece.state == m.PieceState.TO_SHIP:
         return m.PieceState.SHIPPED

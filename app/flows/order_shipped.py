@@ -6,9 +6,10 @@ a repeated command therefore reads the pieces back first and sends only what is 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from app import messages as m
@@ -17,9 +18,10 @@ from app.delivery import Delivered
 from app.models import Connection, Order, OrderLine, OrderPiece, Shipment
 from app.registry import Capabilities, MarketplaceClient
 from app.rules import status, tracking, waiting
-from app.story import close_case, order_case, tell
+from app.story import close_case, close_cases, order_case, tell
 
 GONE = (m.PieceState.SHIPPED, m.PieceState.DELIVERED)
+HERE = (m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 
 
 def from_shop(
@@ -35,25 +37,35 @@ def from_shop(
             _parcel(session, order, parcel, number)
     if newer and completed:
         _wait_for_tracking(session, shop, order)
+    elif newer:
+        order.wait_until = order.completed_at = None  # taken back: nothing has left, so nothing is waited for
 
 
 def wait_is_over(session: Session, order: Order, can: Capabilities, now: datetime) -> None:
     """The clock says that an order has waited long enough: ship without tracking where the marketplace allows it, else alarm (C3)."""
     pieces = _to_ship(session, order)
-    if not pieces or order.stopped or order.wait_until is None:
+    completed = order.shop_status == m.ShopStatus.COMPLETED
+    if not pieces or order.stopped or not completed or order.wait_until is None:
         order.wait_until = None
         return
     verdict = waiting.decide(now, order.wait_until, order.ship_by, can.ship_without_tracking)
     if isinstance(verdict, waiting.ShipWithout):
-        shipment = Shipment(
-            order_id=order.id, tracking_number="", carrier=None, carrier_name=None, carrier_source="none"
-        )
-        _send(session, order, shipment, pieces)
+        _send(session, order, _without_number(session, order), pieces)
         order.wait_until = None
         tell(session, order, "ship.without_tracking", pieces=len(pieces))
     elif verdict.alarm:
         order_case(session, order, "ship.tracking_required", deadline=verdict.deadline)
         order.wait_until = now + waiting.ALARM_BEFORE_DEADLINE
+
+
+def _without_number(session: Session, order: Order) -> Shipment:
+    """The one shipment of the order that has no number; pieces that may leave only later join it."""
+    made = session.scalar(
+        select(Shipment).where(Shipment.order_id == order.id, Shipment.tracking_number == "")
+    )
+    return made or Shipment(
+        order_id=order.id, tracking_number="", carrier=None, carrier_name=None, carrier_source="none"
+    )
 
 
 def deadline_is_near(session: Session, order: Order, now: datetime) -> None:
@@ -75,38 +87,20 @@ def deliver_ship(
         tracking_number=shipment.tracking_number or None,
         carrier=shipment.carrier,
         carrier_name=shipment.carrier_name,
-        further_parcel=shipment.further,
     )
-    due = [piece.external_id for piece in pieces if _wants_shipping(piece, shipment)]
+    due = [piece.external_id for piece in pieces if piece.state in HERE]
+    # A parcel more, for what the marketplace knows to have left; where the first parcel was refused, this one is the first.
+    more = tuple(piece.external_id for piece in pieces if shipment.further and piece.state in GONE)
     session.commit()
     truth = (
         {piece.external_id: piece for piece in client.read_pieces(due)} if command.repeated and due else {}
     )
-    if not shipment.further:
-        due = [
-            key
-            for key in due
-            if key not in truth
-            or truth[key].state not in {*GONE, m.PieceState.CANCELLED, m.PieceState.RETURNED}
-        ]
-    answers = client.ship(_replaced(wanted, due)) if due else []
+    over = {*GONE, m.PieceState.CANCELLED, m.PieceState.RETURNED}
+    due = [key for key in due if key not in truth or truth[key].state not in over]
+    answers = client.ship(replace(wanted, pieces=tuple(due))) if due else []
+    if more:
+        answers += client.ship(replace(wanted, pieces=more, further_parcel=True))
     return _shipped(session, command, truth, answers)
-
-
-def _replaced(wanted: m.ShipmentWanted, due: list[str]) -> m.ShipmentWanted:
-    return m.ShipmentWanted(
-        pieces=tuple(due),
-        tracking_number=wanted.tracking_number,
-        carrier=wanted.carrier,
-        carrier_name=wanted.carrier_name,
-        further_parcel=wanted.further_parcel,
-    )
-
-
-def _wants_shipping(piece: OrderPiece, shipment: Shipment) -> bool:
-    if shipment.further:
-        return piece.state in GONE
-    return piece.state in {m.PieceState.TO_SHIP, m.PieceState.UNCLEAR}
 
 
 def _shipped(
@@ -121,13 +115,20 @@ def _shipped(
         seen, answer = truth.get(piece.external_id), by_id.get(piece.external_id)
         if seen is not None:
             piece.state = status.piece_after(m.PieceState(piece.state), seen.state)
+        if answer is not None and answer.state is not None:
+            piece.state = status.piece_after(m.PieceState(piece.state), answer.state)
         if answer is not None and answer.ok:
             piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.SHIPPED)
             gone.append(piece.id)
         elif answer is not None:
             refused = answer.reason or m.Reason("partner.refused", {"operation": "ship"})
-            order_case(session, order, refused.code, part=f"piece/{piece.external_id}", **refused.params)
+            order_case(session, order, refused.code, part=f"ship/{piece.external_id}", **refused.params)
+        elif piece.state == m.PieceState.CANCELLED and piece.cancel_asked_by != "shop":
+            part = f"piece/{piece.external_id}"
+            order_case(session, order, "cancel.after_shipping", part=part, piece=piece.external_id)
     reservations.left_the_house(session, gone)
+    well = [f"order/{order.id}/ship/{key}" for key, answer in by_id.items() if answer.ok]
+    close_cases(session, account_id=order.account_id, subjects=well)
     if refused is None:
         shipment.confirmed_at = datetime.now(UTC)
         for code in ("ship.tracking_required", "ship.deadline_near"):
@@ -156,15 +157,10 @@ def _parcel(session: Session, order: Order, parcel: m.TrackingSeen, number: str)
         pieces = _of_lines(session, order, pieces, parcel.lines)
     further = not pieces
     if further:
-        pieces = list(
-            session.scalars(
-                select(OrderPiece)
-                .where(OrderPiece.order_id == order.id, OrderPiece.state.in_(GONE))
-                .order_by(OrderPiece.id)
-            )
-        )
+        pieces = _sent(session, order)
         pieces = pieces if parcel.lines is None else _of_lines(session, order, pieces, parcel.lines)
     if not pieces:
+        _parcel_of_nothing(session, order, number)
         return
     carrier, name, source = _carrier(session, order, parcel, number)
     shipment = Shipment(
@@ -177,6 +173,15 @@ def _parcel(session: Session, order: Order, parcel: m.TrackingSeen, number: str)
     )
     _send(session, order, shipment, pieces)
     order.wait_until = None
+
+
+def _parcel_of_nothing(session: Session, order: Order, number: str) -> None:
+    """A parcel left although its pieces are being cancelled, or are cancelled already: nobody will pay for it."""
+    asked = select(OrderPiece.id).where(
+        OrderPiece.order_id == order.id, OrderPiece.in_shop, OrderPiece.cancel_asked_by.is_not(None)
+    )
+    if session.scalar(asked.limit(1)) is not None:
+        order_case(session, order, "cancel.after_shipping", part=f"tracking/{number[:40]}", number=number)
 
 
 def _carrier(
@@ -201,7 +206,7 @@ def _tied(proposals: list[tracking.Proposal]) -> bool:
 
 
 def _send(session: Session, order: Order, shipment: Shipment, pieces: list[OrderPiece]) -> None:
-    shipment.piece_ids = [piece.id for piece in pieces]
+    shipment.piece_ids = [*(shipment.piece_ids or []), *(piece.id for piece in pieces)]
     session.add(shipment)
     session.flush()
     for piece in pieces:
@@ -214,9 +219,8 @@ def _send(session: Session, order: Order, shipment: Shipment, pieces: list[Order
         carrier=shipment.carrier or shipment.carrier_name,
         pieces=len(pieces),
     )
-    outbox.write_for_order(
-        session, order, order.connection_id, "ship", f"ship:{shipment.id}", {"shipment": shipment.id}
-    )
+    key = f"ship:{shipment.id}:{pieces[0].id}"
+    outbox.write_for_order(session, order, order.connection_id, "ship", key, {"shipment": shipment.id})
 
 
 def _wait_for_tracking(session: Session, shop: Connection, order: Order) -> None:
@@ -238,11 +242,20 @@ def _to_ship(session: Session, order: Order) -> list[OrderPiece]:
                 OrderPiece.in_shop,
                 OrderPiece.shipment_id.is_(None),
                 OrderPiece.cancel_asked_by.is_(None),
-                OrderPiece.state.in_((m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)),
+                OrderPiece.state.in_(HERE),
             )
             .order_by(OrderPiece.id)
         )
     )
+
+
+def _sent(session: Session, order: Order) -> list[OrderPiece]:
+    """Pieces that have left, or whose first parcel the marketplace has not taken yet."""
+    on_the_way = and_(OrderPiece.shipment_id.is_not(None), OrderPiece.state.in_(HERE))
+    query = select(OrderPiece).where(
+        OrderPiece.order_id == order.id, or_(OrderPiece.state.in_(GONE), on_the_way)
+    )
+    return list(session.scalars(query.order_by(OrderPiece.id)))
 
 
 def _of_lines(
