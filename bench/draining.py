@@ -51,6 +51,8 @@ def measure(stage: Stage, size: Size) -> list[Line]:
         shop = plug_in_shop()
         lines = []
         for kind in ("order.changed", "product.changed"):
+            for way in (_drain, _small_job_each):
+                _turn(shop, kind, 20, way)  # Warm up: what is loaded and compiled once is not compared.
             for flows in (False, True):
                 lines += _compare(shop, kind, size, flows=flows)
         return lines
