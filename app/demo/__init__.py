@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from app.demo.books import Outcome, Stored, compare
 from app.demo.day import STEPS, Day
-from app.demo.machine import Machine
+from app.demo.machine import DemoFailed, Machine
 from app.demo.screen import Screen
 
 __all__ = ["run"]
@@ -30,6 +30,7 @@ def run(*arguments: str) -> int:
     asked = _asked(arguments)
     screen = Screen(STEPS, plain=asked.plain)
     machine = Machine()
+    outcome = Outcome()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with screen:
@@ -37,12 +38,16 @@ def run(*arguments: str) -> int:
     except KeyboardInterrupt:
         screen.say("Stopped.")
         return 130
+    except (DemoFailed, click.ClickException) as error:
+        outcome.wrong.append(("the day", f"ended early: {error}"))
     finally:
         machine.stop()
         signal.signal(signal.SIGTERM, before)
-        if not asked.keep:
+        if outcome.ok and not asked.keep:
             machine.remove()
     outcome.wrong += [("a process", f"{process} stayed behind") for process in machine.left_behind()]
+    if machine.folder.exists():
+        screen.say(f"The logs are in {machine.folder / 'logs'}.")
     _tell(screen, outcome)
     return 0 if outcome.ok else 1
 
@@ -112,7 +117,8 @@ _LATE = """
 
 def _tell(screen: Screen, outcome: Outcome) -> None:
     """The table, what does not agree, and the one line for machines."""
-    screen.table(_rows(outcome.figures))
+    if outcome.figures:
+        screen.table(_rows(outcome.figures))
     for what, sentence in outcome.wrong[:SHOWN]:
         screen.say(f"  DISAGREES  {what}: {sentence}")
     if len(outcome.wrong) > SHOWN:
@@ -120,7 +126,7 @@ def _tell(screen: Screen, outcome: Outcome) -> None:
     screen.say(
         f"Both sides agree after {screen.seconds:.0f} s."
         if outcome.ok
-        else f"{len(outcome.wrong)} things do not agree."
+        else f"Not everything is as it should be: {len(outcome.wrong)} found."
     )
     line = {
         **outcome.figures,

@@ -18,7 +18,7 @@ from app.demo.machine import DemoFailed, Machine, pause
 from app.demo.people import Marketplace, Merchant, Placed, herbs
 from app.demo.screen import Screen
 
-STEPS = 9
+STEPS = 10
 LOOK_EVERY = 0.25
 CRASH_TRIES = 4
 FEWEST_CHANGES = {False: 60, True: 15}  # by `short`

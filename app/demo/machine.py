@@ -216,5 +216,7 @@ def _jobs_in_hand(store: redis.Redis) -> dict[int, bytes]:
     for key in store.scan_iter("rq:worker:out-*:executions"):
         job = next(iter(store.smembers(key)), None)
         if job:
-            found[int(key.decode().split(":")[2].split("-")[1])] = job if isinstance(job, bytes) else job.encode()
+            found[int(key.decode().split(":")[2].split("-")[1])] = (
+                job if isinstance(job, bytes) else job.encode()
+            )
     return found
