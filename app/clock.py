@@ -18,7 +18,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app import inbox, outbox, queues
+from app import inbox, outbox, queues, reservations
 from app.extensions import db
 from app.flows import order_placed, order_shipped
 from app.models import Attempt, Connection, Heartbeat, Idempotency, Order, Pairing, Schedule
@@ -170,6 +170,7 @@ def forget(session: Session, now: datetime) -> None:
     addresses = _forget_addresses(
         session, now - timedelta(days=current_app.config["SHOPBRIDGE_KEEP_ADDRESSES_DAYS"])
     )
+    reservations.close_contained(session)
     session.execute(delete(Attempt).where(Attempt.started_at < now - timedelta(days=90)))
     session.execute(delete(Pairing).where(Pairing.expires_at < now - timedelta(days=1)))
     session.execute(delete(Idempotency).where(Idempotency.created_at < now - timedelta(days=2)))

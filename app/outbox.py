@@ -1,7 +1,8 @@
 """The way out: write a command once, claim due commands under a lease, finish them with the fencing token.
 
 What may go wrong: a worker dies between the call and the commit. The claim therefore marks the row `in_doubt`, and whoever claims it next is
-told so and reads back before repeating. Commands of one subject (an order) go out one after another, in the order they were written.
+told so and reads back before repeating. Commands of one subject (an order) go out one after another, in the order they were written; only
+a ping waits for nobody, because it is what brings a connection back, and nobody waits for a note.
 """
 
 from __future__ import annotations
@@ -121,9 +122,10 @@ _DUE = text("""
         WHERE c.connection_id = :connection AND c.state IN ('due', 'leased') AND c.next_attempt_at <= now()
           AND (c.state = 'due' OR c.lease_until < now())
           AND (:kind = '' OR c.kind = :kind)
-          AND NOT EXISTS (
+          AND (c.kind = 'ping' OR NOT EXISTS (
               SELECT 1 FROM command e
-              WHERE e.connection_id = c.connection_id AND e.subject = c.subject AND e.id < c.id AND e.state IN ('due', 'leased'))
+              WHERE e.connection_id = c.connection_id AND e.subject = c.subject AND e.id < c.id AND e.state IN ('due', 'leased')
+                AND e.kind <> 'order.note'))
         ORDER BY c.id LIMIT :limit FOR UPDATE SKIP LOCKED) AS before
     WHERE command.id = before.id
     RETURNING command.id, command.kind, command.subject, command.payload, command.order_id, command.attempts, before.in_doubt,

@@ -24,7 +24,8 @@ FUNCTIONS = {"in": "app.jobs.drain_inbox", "out": "app.jobs.drain_outbox", "poll
 BELL_SECONDS = 15
 FRESH_BELL_SECONDS = 2  # until its job is queued: a ringer that dies or gives up in between must not silence the others for long
 PAUSE_SECONDS = 0.002  # between two rounds of a Ringer: what comes meanwhile is one ring
-JOB_SECONDS = 120
+# A marketplace with many thousand orders or offers takes a while to be read, and a look that is cut short begins at its start again.
+JOB_SECONDS: dict[Lane, int] = {"in": 120, "out": 120, "poll": 1800}
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +76,7 @@ def _ring(store: redis.Redis, lane: Lane, connection_id: int) -> bool:
     queue(lane, store).enqueue(
         FUNCTIONS[lane],
         connection_id,
-        job_timeout=JOB_SECONDS,
+        job_timeout=JOB_SECONDS[lane],
         result_ttl=0,
         failure_ttl=604800,
         description=lane,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from app import messages as m
@@ -24,6 +24,9 @@ from app.rules import offers as rules
 from app.rules import pricing
 from app.story import close_cases, open_case
 
+PARTNER_DOWN = 2  # step of the plan: when the marketplace is back after a day, an old stock must not stay on sale for another
+
+_REVISIONS = select(Offer.id, Offer.revision)
 _CLAIM = text("""
     UPDATE offer SET stale = false, lease_token = :token, lease_until = now() + make_interval(secs => :lease)
     WHERE id IN (
@@ -53,15 +56,18 @@ def push(
         session.commit()
         return 0
     wanted = _compute(session, marketplace, provider, ids)
+    revisions = {row.id: row.revision for row in session.execute(_REVISIONS.where(Offer.id.in_(wanted)))}
     session.commit()
     try:
         answers = client.push_offers(list(wanted.values())) if wanted else []
     except ShopbridgeError as error:
         session.rollback()
+        _again_where_lost(session, token, wanted)
         _later(session, token, ids, error, scale)
         session.commit()
         raise
-    _write_down(session, marketplace, token, wanted, answers, scale)
+    _again_where_lost(session, token, wanted)
+    _write_down(session, marketplace, token, wanted, revisions, answers, scale)
     session.execute(
         update(Offer)
         .where(Offer.id.in_(ids), Offer.lease_token == token)
@@ -181,6 +187,7 @@ def _write_down(
     marketplace: Connection,
     token: str,
     wanted: dict[int, m.OfferWanted],
+    revisions: dict[int, int],
     answers: Sequence[m.OfferAnswer],
     scale: float,
 ) -> None:
@@ -204,7 +211,8 @@ def _write_down(
             reason = answer.reason if answer and answer.reason else m.Reason("offer.waiting")
             _postpone(offer, reason, scale)
             continue
-        offer.sent, offer.sent_revision, offer.sent_at, offer.attempts = offer.desired, offer.revision, now, 0
+        offer.sent, offer.sent_at, offer.attempts = offer.desired, now, 0
+        offer.sent_revision = revisions[offer.id]
         if not answer.ok:
             reason = answer.reason or m.Reason("offer.refused")
             _say(offer, answer.state, reason)
@@ -221,12 +229,23 @@ def _write_down(
         if answer.shown is not None:
             offer.confirmed, offer.confirmed_revision, offer.confirmed_at = (
                 _shown(answer.shown),
-                offer.revision,
+                revisions[offer.id],
                 now,
             )
         if want.on and offer.state != m.OfferState.OFF:
             _say(offer, answer.state, answer.reason)
     close_cases(session, account_id=marketplace.account_id, subjects=well)
+
+
+def _again_where_lost(session: Session, token: str, wanted: dict[int, m.OfferWanted]) -> None:
+    """We were so slow that another worker has taken over: our older values may have arrived after its newer ones, so they are sent once more (I13)."""
+    session.execute(
+        update(Offer)
+        .where(Offer.id.in_(wanted), Offer.lease_token.is_distinct_from(token))
+        .values(revision=Offer.revision + 1, next_attempt_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+    session.expire_all()
 
 
 def _later(session: Session, token: str, ids: Sequence[int], error: ShopbridgeError, scale: float) -> None:
@@ -238,16 +257,16 @@ def _later(session: Session, token: str, ids: Sequence[int], error: ShopbridgeEr
         .with_for_update()
     )
     for offer in rows:
-        _postpone(offer, m.Reason(error.code, plan.jsonable(error.params)), scale)
+        _postpone(offer, m.Reason(error.code, plan.jsonable(error.params)), scale, most=PARTNER_DOWN)
         if offer.desired is None:
             offer.stale = True
         offer.lease_token = offer.lease_until = None
 
 
-def _postpone(offer: Offer, reason: m.Reason, scale: float) -> None:
-    """Offers are never given up: the last step of the plan repeats, because the desired state stays true."""
+def _postpone(offer: Offer, reason: m.Reason, scale: float, *, most: int = len(plan.STEPS)) -> None:
+    """Offers are never given up: the last step of the plan (or the step `most`) repeats, because the desired state stays true."""
     offer.attempts += 1
-    seconds = plan.wait(min(offer.attempts, len(plan.STEPS)), scale)
+    seconds = plan.wait(min(offer.attempts, most), scale)
     offer.next_attempt_at = text("now() + make_interval(secs => :wait)").bindparams(wait=seconds)  # type: ignore[assignment]
     _say(offer, m.OfferState(offer.state), reason)
 

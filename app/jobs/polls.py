@@ -31,6 +31,16 @@ OVERLAP = {
     "drift": timedelta(0),
 }
 FIRST_LOOK = timedelta(days=14)
+KEPT_OPEN = timedelta(days=7)  # how long a look reaches back for an order that could not be taken in
+LONGEST_DOUBLING = 10  # 2 ** 10 seconds are more than any look's own time; 2.0 ** 1024 is no number any more
+
+_CLAIM = text("""
+    UPDATE schedule SET lease_until = now() + interval '120 seconds'
+    WHERE id = (SELECT id FROM schedule WHERE connection_id = :connection AND due_at <= now() AND id <> ALL(:asked)
+                AND (lease_until IS NULL OR lease_until < now())
+                ORDER BY array_position(ARRAY['orders', 'changes', 'returns'], kind) NULLS LAST LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING id
+""")
 
 
 class Polls:
@@ -41,30 +51,37 @@ class Polls:
         self.connection_id = connection_id
 
     def ask(self) -> None:
-        """Each kind of look under its own lease; a failed look does not stop the next kind."""
+        """Each kind of look under its own lease; a failed look does not stop the next kind, unless the partner must be left alone."""
         connection = self.session.get(Connection, self.connection_id)
         if connection is None or connection.state != "active" or rests(connection):
             return
         self.partner = Partner(connection)
-        for schedule_id in self._claim():
+        asked: list[int] = []
+        while connection.state == "active" and not rests(connection):
+            schedule_id = self._claim(asked)
+            if schedule_id is None:
+                break
+            asked.append(schedule_id)
             self._look(schedule_id)
         queues.ring("out", self.connection_id)
         if connection.shop_id is not None:
             queues.ring("out", connection.shop_id)
 
-    def _claim(self) -> list[int]:
-        rows = self.session.execute(
-            text("""
-                UPDATE schedule SET lease_until = now() + interval '120 seconds'
-                WHERE id IN (SELECT id FROM schedule WHERE connection_id = :connection AND due_at <= now()
-                             AND (lease_until IS NULL OR lease_until < now()) ORDER BY due_at FOR UPDATE SKIP LOCKED)
-                RETURNING id, kind
-            """),
-            {"connection": self.connection_id},
-        ).all()
+    def _claim(self, asked: list[int]) -> int | None:
+        """The next look that is due. Orders before drift: a sale that is not known yet looks like drift, and repairing it would sell the
+        piece twice.
+        """
+        found: int | None = self.session.execute(
+            _CLAIM, {"connection": self.connection_id, "asked": asked}
+        ).scalar()
         self.session.commit()
-        # Orders before drift: a sale that is not known yet looks like drift, and repairing it would sell the piece twice.
-        return [row.id for row in sorted(rows, key=lambda row: list(OVERLAP).index(row.kind))]
+        return found
+
+    def _renew(self, schedule_id: int) -> None:
+        """A long look stays one look: nobody else begins it while pages come."""
+        lease = text("now() + interval '120 seconds'")
+        self.session.execute(update(Schedule).where(Schedule.id == schedule_id).values(lease_until=lease))
+        self.session.commit()
 
     def _look(self, schedule_id: int) -> None:
         started = datetime.now(UTC)
@@ -72,9 +89,11 @@ class Polls:
         kind, since = schedule.kind, schedule.seen_until
         every = current_app.config["SHOPBRIDGE_POLL_SECONDS"] or schedule.every
         self.session.commit()
+        lost = 0
         try:
             for page in self._pages(kind, since - OVERLAP[kind] if since else None, started):
-                self._page(kind, page)
+                lost += self._page(kind, page)
+                self._renew(schedule_id)
         except ShopbridgeError as error:
             self.session.rollback()
             self._failed(schedule_id, error, every)
@@ -88,7 +107,8 @@ class Polls:
             update(Schedule)
             .where(Schedule.id == schedule_id)
             .values(
-                seen_until=started,
+                # What could not be taken in must be seen again, also when a week later somebody has mended why.
+                seen_until=since and max(since, started - KEPT_OPEN) if lost else started,
                 last_ok_at=started,
                 failures=0,
                 lease_until=None,
@@ -115,13 +135,14 @@ class Polls:
             self.session.commit()
             yield from client.read_offers(None)
 
-    def _page(self, kind: str, page: Sequence[Any]) -> None:
-        """Every order and return is a transaction of its own: one bad order never blocks another (C10)."""
+    def _page(self, kind: str, page: Sequence[Any]) -> int:
+        """Every order and return is a transaction of its own: one bad order never blocks another (C10). Answers how many were bad."""
+        lost = 0
         connection = self.session.get_one(Connection, self.connection_id)
         if kind == "drift":
             watch_drift.compare(self.session, connection, page)
             self.session.commit()
-            return
+            return 0
         for seen in page:
             subject = f"connection/{self.connection_id}/{kind}/{seen.external_id}"
             try:
@@ -129,6 +150,7 @@ class Polls:
                 close_case(self.session, account_id=self.partner.account_id, subject=subject)
                 self.session.commit()
             except Exception as error:
+                lost += 1
                 self.session.rollback()
                 log.exception(
                     "look.crashed", connection=self.connection_id, kind=kind, order=seen.external_id
@@ -143,6 +165,7 @@ class Polls:
                     params={"order": seen.external_id},
                 )
                 self.session.commit()
+        return lost
 
     def _receive(self, kind: str, connection: Connection, seen: Any) -> None:
         if kind == "returns":
@@ -156,7 +179,9 @@ class Polls:
         schedule = self.session.get_one(Schedule, schedule_id)
         connection = self.session.get_one(Connection, self.connection_id)
         schedule.failures += 1
-        wait = getattr(error, "retry_after", None) or min(every, 2.0**schedule.failures)
+        wait = getattr(error, "retry_after", None) or min(
+            every, 2.0 ** min(schedule.failures, LONGEST_DOUBLING)
+        )
         if isinstance(error, Refused):
             wait = every
             open_case(
