@@ -369,9 +369,10 @@ class Day:
             self.screen.note(", ".join(f"{name}: {count}" for name, count in self._work().items()))
 
     def _work(self) -> Row:
+        """What is open. The shop is asked first: what has left it then is in the database already."""
+        waiting = sum(event["state"] in {"waiting", "sending"} for event in self.merchant.books()["events"])
         with self.machine.database() as session:
             row = session.execute(_WORK).mappings().one()
-        waiting = sum(event["state"] in {"waiting", "sending"} for event in self.merchant.books()["events"])
         by_kind = {name: row[name] for name in ("events", "commands", "offers", "waits")} | {
             "in_the_shop": waiting
         }
