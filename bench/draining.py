@@ -38,11 +38,11 @@ class Size:
     """Events of one turn on each side; RQ gets fewer, because it is slower."""
 
     rounds: int = 5
-    ours: int = 2000
-    theirs: int = 300
+    ours: int = 1000
+    theirs: int = 100
 
 
-FULL, QUICK, TINY = Size(), Size(rounds=2, ours=1000, theirs=100), Size(rounds=1, ours=120, theirs=3)
+FULL, QUICK, TINY = Size(), Size(rounds=2, ours=500, theirs=50), Size(rounds=1, ours=120, theirs=3)
 
 
 def measure(stage: Stage, size: Size) -> list[Line]:

@@ -80,6 +80,9 @@ def _compare(
             turns[name].append(_turn(stage, servers[name], shop, connections, size))
     limit = statistics.median(turn.seen.rate for turn in turns["limit"])
     limits = [turn.seen.rate for turn in turns["limit"]]
+    facts = {name: _facts(turns[name], limits) for name in turns}
+    for name in ("bridge", "naive"):
+        facts[name]["cpu_ratio"] = round(facts["limit"]["cpu_us"] / max(facts[name]["cpu_us"], 1), 2)
     return [
         Line(
             bench="a",
@@ -94,7 +97,7 @@ def _compare(
             ratio=statistics.median(turn.seen.rate for turn in turns[name]) / limit,
             ratio_of="same endpoint, signature only",
             aim=AIM if name == "bridge" else None,
-            facts=_facts(turns[name], limits),
+            facts=facts[name],
         )
         for name in ("limit", "flask", "bridge", "naive")
     ]
