@@ -23,6 +23,7 @@ from app.errors import ShopbridgeError
 from app.extensions import safe
 from app.models import Event
 from app.models.columns import table_of
+from app.story import close_cases
 
 EVENTS = table_of(Event)
 
@@ -191,11 +192,13 @@ def replay(session: Session, *where: Any) -> list[int]:
             lease_until=None,
             done_at=None,
         )
-        .returning(EVENTS.c.connection_id)
-    ).scalars()
-    touched = sorted(set(rows))
+        .returning(EVENTS.c.account_id, EVENTS.c.connection_id, EVENTS.c.id)
+    ).all()
+    for account_id in {row.account_id for row in rows}:
+        mine = [f"event/{row.id}" for row in rows if row.account_id == account_id]
+        close_cases(session, account_id=account_id, subjects=mine)
     session.commit()
-    return touched
+    return sorted({row.connection_id for row in rows})
 
 
 def waiting_connections(session: Session) -> list[int]:

@@ -21,6 +21,7 @@ from app.errors import ShopbridgeError
 from app.inbox import LeaseLost
 from app.models import Command, Order
 from app.models.columns import table_of
+from app.story import close_cases
 
 COMMANDS = table_of(Command)
 
@@ -225,16 +226,23 @@ def take_up_skipped(session: Session, order_id: int) -> None:
 
 
 def replay(session: Session, *where: Any) -> list[int]:
-    """Make refused or dead commands due again. They keep `in_doubt`, so nothing is repeated blindly. Answers the connections. Commits."""
+    """Make refused or dead commands due again; their cases are closed, and open anew when they fail once more. They keep `in_doubt`, so nothing is repeated blindly. Answers the connections. Commits."""
     rows = session.execute(
         update(COMMANDS)
         .where(*where, COMMANDS.c.state.in_(("refused", "dead")))
         .values(state="due", attempts=0, next_attempt_at=text("now()"), lease_token=None, lease_until=None)
-        .returning(COMMANDS.c.connection_id)
-    ).scalars()
-    touched = sorted(set(rows))
+        .returning(COMMANDS.c.account_id, COMMANDS.c.connection_id, COMMANDS.c.order_id, COMMANDS.c.id)
+    ).all()
+    for account_id in {row.account_id for row in rows}:
+        mine = [case_subject(row.id, row.order_id) for row in rows if row.account_id == account_id]
+        close_cases(session, account_id=account_id, subjects=mine)
     session.commit()
-    return touched
+    return sorted({row.connection_id for row in rows})
+
+
+def case_subject(command_id: int, order_id: int | None) -> str:
+    """Under which subject a command that is stuck is a case (story.order_case, story.open_case)."""
+    return f"order/{order_id}/command/{command_id}" if order_id else f"command/{command_id}"
 
 
 def waiting_connections(session: Session) -> list[int]:

@@ -21,7 +21,7 @@ from app.models import Command, Connection, Order, OrderLine, OrderPiece, Refund
 from app.registry import MarketplaceClient, ShopClient
 from app.rules import refund as rules
 from app.rules import status
-from app.story import order_case, tell
+from app.story import close_case, order_case, tell
 
 OPEN = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 WAITING = (m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.UNCLEAR)
@@ -89,6 +89,8 @@ def deliver_refund(
     answer = client.refund(external_id, command.payload["amount"], command.payload["reason"])
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
     if answer.ok:
+        subject = f"order/{order.id}/refund/{command.id}"
+        close_case(session, account_id=order.account_id, subject=subject)
         tell(
             session,
             order,
@@ -118,6 +120,8 @@ def deliver_accept(
         return Delivered(refused=reason)
     returned = session.get_one(Return, command.payload["return"])
     returned.state = m.ReturnState.ACCEPTED
+    subject = f"order/{order.id}/return/{external_id}"
+    close_case(session, account_id=order.account_id, subject=subject)
     piece = session.get_one(OrderPiece, returned.piece_id)
     piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.RETURNED)
     tell(session, order, "return.accepted", command_id=command.id, piece=piece.external_id)

@@ -117,6 +117,8 @@ class Polls:
         )
         connection = self.session.get_one(Connection, self.connection_id)
         connection.last_ok_at = started
+        subject = f"connection/{connection.id}/{kind}"
+        close_case(self.session, account_id=connection.account_id, subject=subject)
         self.session.commit()
 
     def _pages(self, kind: str, since: datetime | None, now: datetime) -> Iterator[Any]:
