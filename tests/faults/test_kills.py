@@ -44,7 +44,7 @@ def survive(seed: int, rounds: int, record_property: Record) -> None:
         load = Load(bridge)
         load.prepare()
         load.start()
-        kill_at_random(bridge, order_of_kills(seed, rounds), pause=(1.0, 2.2))
+        kill_at_random(bridge, order_of_kills(seed, rounds), pause=(0.8, 1.8))
         load.stop()
         still = bridge.wait_until_quiet(60)
         while not still and load.do_what_is_due(bridge.random):
@@ -110,12 +110,12 @@ def doubled_refunds(seed: int, controls: dict[str, str], record_property: Record
         load.prepare()
         load.only("ship_and_refund")
         load.start()
-        kill_after_refunds(bridge, 4)
+        kill_after_refunds(bridge, 3)
         load.stop()
         bridge.wait_until_quiet(20)
         doubled = doubled_deeds(bridge, load.notes)
         record_property("table", f"{len(doubled)} deeds doubled by {controls or 'ours'}: {doubled[:2]}")
-        assert bridge.kills["out"] == 4
+        assert bridge.kills["out"] == 3
         return doubled
 
 

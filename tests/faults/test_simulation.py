@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from history import History
 from world import World
+
+from app import reservations
+from app.flows import order_cancelled, order_returned
+from app.jobs import DELIVERIES
 
 IN_EVERY_RUN = 30
 NIGHTLY = 2000
@@ -37,6 +44,54 @@ def test_every_history_ends_with_books_that_agree(
     world: World, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(world, number, monkeypatch)
+
+
+# --- planted: the audit sees what is wrong -----------------------------------------------------------------------------
+
+
+def nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own orders are not subtracted before the shop has counted them."""
+    monkeypatch.setattr(reservations, "held", lambda *_: {})
+
+
+def cancellations_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shop never hears that the buyer has cancelled."""
+    monkeypatch.setattr(order_cancelled, "from_marketplace", lambda *_: None)
+
+
+def doubt_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refund whose answer was lost is sent again."""
+    deliver = order_returned.deliver_refund
+    monkeypatch.setitem(
+        DELIVERIES,
+        "refund",
+        lambda session, command, *rest: deliver(session, replace(command, in_doubt=False), *rest),
+    )
+
+
+def reservations_are_never_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was cancelled stays held."""
+    monkeypatch.setattr(reservations, "release", lambda *_: None)
+
+
+PLANTED = [
+    (nothing_is_held, 1),
+    (cancellations_are_not_passed_on, 4),
+    (doubt_is_forgotten, 5),
+    (reservations_are_never_released, 1),
+]
+
+
+@pytest.mark.parametrize(("plant", "planted_seed"), PLANTED)
+def test_a_planted_bug_is_found(
+    world: World,
+    plant: Callable[[pytest.MonkeyPatch], None],
+    planted_seed: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises(AssertionError, match="Repeat it with"):
+        play(world, planted_seed, monkeypatch)
 
 
 @pytest.mark.nightly
