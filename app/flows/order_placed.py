@@ -115,7 +115,7 @@ def _root(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Order
             account_id=marketplace.account_id,
             connection_id=marketplace.id,
             external_id=seen.external_id,
-            key=_key(marketplace, seen.external_id),
+            key=_free_key(session, marketplace, seen),
             country=seen.country,
             currency=seen.currency,
             placed_at=seen.placed_at,
@@ -129,6 +129,23 @@ def _root(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Order
         .where(Order.connection_id == marketplace.id, Order.external_id == seen.external_id)
         .with_for_update()
     ).one()
+
+
+def _free_key(session: Session, marketplace: Connection, seen: m.OrderSeen) -> str:
+    """The key of this order, told apart where a second seller account of the same merchant has other pieces of the same buyer's order."""
+    key = _key(marketplace, seen.external_id)
+    taken = session.scalar(
+        select(Order.id).where(
+            Order.account_id == marketplace.account_id,
+            Order.key == key,
+            Order.connection_id != marketplace.id,
+        )
+    )
+    ids = [piece.external_id for piece in seen.pieces]
+    same = select(OrderPiece.id).where(OrderPiece.order_id == taken, OrderPiece.external_id.in_(ids))
+    if taken is None or session.scalar(same.limit(1)) is not None:
+        return key
+    return _key(marketplace, f"{seen.external_id}:{min(ids)}")
 
 
 def _key(marketplace: Connection, external_id: str) -> str:

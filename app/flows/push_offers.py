@@ -91,6 +91,7 @@ def _compute(
     shop = session.get(Connection, marketplace.shop_id) if marketplace.shop_id else None
     holiday = marketplace.holiday or session.get_one(Account, marketplace.account_id).holiday
     price_rule = pricing.from_settings(marketplace.settings.get("price_rule") or {"kind": "same"})
+    doubled = _doubled(session, marketplace, [product.sku for _, product in rows if product.sku])
     wanted: dict[int, m.OfferWanted] = {}
     for offer, product in rows:
         verdict = rules.desired(
@@ -100,6 +101,10 @@ def _compute(
             holiday=holiday,
             on_sale_before=offer.external_ref is not None,
         )
+        on_sale = doubled.get(product.sku or "")
+        if on_sale is not None and (offer.external_ref is None or on_sale > 1):
+            reason = m.Reason("product.sku_duplicate", {"sku": product.sku, "title": product.title})
+            verdict = rules.Blocked(reason, take_down=offer.external_ref is not None)
         wish = _wish(offer, verdict)
         if wish is not None and offer.desired != wish:
             offer.desired, offer.revision = wish, offer.revision + 1
@@ -134,6 +139,26 @@ def _wish(offer: Offer, verdict: rules.Desired | rules.Blocked) -> dict[str, Any
         "on": verdict.on,
         "shipping_group": verdict.shipping_group,
     }
+
+
+def _doubled(session: Session, marketplace: Connection, skus: Sequence[str]) -> dict[str, int]:
+    """SKUs that several products of the shop have, and how many of these are on sale here: a marketplace has one offer per SKU, so each
+    would overwrite the stock of the other. The one that was there alone stays.
+    """
+    rows = session.execute(
+        select(Product.sku, func.count(), func.count(Offer.external_ref))
+        .join(Offer, Offer.product_id == Product.id)
+        .where(
+            Offer.connection_id == marketplace.id,
+            Product.sku.in_(skus),
+            Product.deleted.is_(False),
+            Product.published.is_(True),
+            Product.kind.in_(rules.SELLABLE_KINDS),
+        )
+        .group_by(Product.sku)
+        .having(func.count() > 1)
+    )
+    return {sku: on_sale for sku, _, on_sale in rows if sku is not None}
 
 
 def _product_truth(product: Product) -> rules.ProductTruth:

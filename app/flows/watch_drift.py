@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from app import messages as m
@@ -42,8 +42,12 @@ AGAIN_AT_ONCE = 500
 
 
 def try_unknown_products_again(session: Session, marketplace: Connection) -> None:
-    """A product that the marketplace did not know may exist there by now: the longest waiting ones are tried again (I9)."""
+    """A product that the marketplace did not know may exist there by now: the longest waiting ones are tried again (I9). A SKU that two
+    products shared may be the other's no longer.
+    """
     session.execute(_AGAIN, {"connection": marketplace.id, "limit": AGAIN_AT_ONCE})
+    shared = [Offer.connection_id == marketplace.id, Offer.reason_code == "product.sku_duplicate"]
+    session.execute(update(Offer).where(*shared).values(stale=True))
 
 
 def compare(session: Session, marketplace: Connection, shown: Iterable[m.OfferShown]) -> int:

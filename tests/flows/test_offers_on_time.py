@@ -91,3 +91,17 @@ def test_what_the_shops_stock_contains_is_closed_and_counts_no_more(shelf: World
     shelf.order(("TEE-001", 1, 790))
     shelf.ask()
     assert reservations.close_contained(shelf.session) == 0
+
+
+def test_two_products_with_one_sku_do_not_overwrite_each_other(shelf: World) -> None:
+    """A variation without a SKU of its own carries its parent's: the marketplace has one offer for both."""
+    second = shelf.product("TEE-002", "4012345678901", stock=99, price="12.50", known=True)
+    shelf.session.rollback()
+    shelf.shop.products[second["id"]].sku = "TEE-001"
+    shelf.work()
+    assert shown_stock(shelf) == 10
+    reasons = dict(shelf.session.execute(select(Offer.state, Offer.reason_code)).all())
+    assert reasons == {"on_sale": None, "waiting": "product.sku_duplicate"}
+    call("PATCH", f"{shelf.shop_url}/_control/products/{second['id']}", {"sku": "TEE-002"})
+    shelf.work()
+    assert set(shelf.session.scalars(select(Offer.state))) == {"on_sale"}
