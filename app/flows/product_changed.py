@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, or_, text, update
+from sqlalchemy import bindparam, case, func, or_, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -56,26 +56,32 @@ def receive_stock(session: Session, shop: Connection, seen: Iterable[tuple[int, 
 
 
 def removed(session: Session, shop: Connection, seen: Iterable[tuple[int, str]]) -> list[int]:
-    """Products that were trashed or deleted in the shop: (sequence, shop's id). Their offers go to stock 0."""
+    """Products that were trashed or deleted in the shop: (sequence, shop's id). Their offers go to stock 0.
+
+    A product that we do not know yet leaves a row too: an older message about it may still be on its way and must not bring it back.
+    """
     newest = {external_id: sequence for sequence, external_id in sorted(seen)}
-    changed: list[int] = []
-    for external_id, sequence in newest.items():
-        changed += session.execute(
-            update(PRODUCTS)
-            .where(
-                PRODUCTS.c.connection_id == shop.id,
-                PRODUCTS.c.external_id == external_id,
-                or_(PRODUCTS.c.sequence.is_(None), PRODUCTS.c.sequence < sequence),
-            )
-            .values(
-                deleted=True,
-                stock=0,
-                in_stock=False,
-                sequence=sequence,
-                stock_sequence=func.greatest(PRODUCTS.c.stock_sequence, sequence),
-            )
-            .returning(PRODUCTS.c.id)
-        ).scalars()
+    if not newest:
+        return []
+    stmt = insert(PRODUCTS).values(
+        [_gone_row(shop, newest[external_id], external_id) for external_id in sorted(newest)]
+    )
+    new, old = stmt.excluded, PRODUCTS.c
+    done = session.execute(
+        stmt.on_conflict_do_update(
+            index_elements=["connection_id", "external_id"],
+            set_={
+                "deleted": True,
+                "stock": 0,
+                "in_stock": False,
+                "sequence": new.sequence,
+                "stock_sequence": func.greatest(old.stock_sequence, new.sequence),
+                "updated_at": func.now(),
+            },
+            where=or_(old.sequence.is_(None), old.sequence < new.sequence),
+        ).returning(PRODUCTS.c.id)
+    )
+    changed = list(done.scalars())
     return _mark_offers(session, changed)
 
 
@@ -125,6 +131,23 @@ def _stock_row(shop: Connection, sequence: int, stock: m.StockSeen) -> dict[str,
         "stock": stock.stock,
         "in_stock": stock.in_stock,
         "extra": {},
+        "stock_sequence": sequence,
+    }
+
+
+def _gone_row(shop: Connection, sequence: int, external_id: str) -> dict[str, Any]:
+    return {
+        "account_id": shop.account_id,
+        "connection_id": shop.id,
+        "external_id": external_id,
+        "kind": "unknown",
+        "published": False,
+        "deleted": True,
+        "title": "",
+        "stock": 0,
+        "in_stock": False,
+        "extra": {},
+        "sequence": sequence,
         "stock_sequence": sequence,
     }
 
