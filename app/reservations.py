@@ -102,3 +102,25 @@ def mark_offers(session: Session, product_ids: Iterable[int]) -> None:
         .values(stale=True, next_attempt_at=func.least(Offer.next_attempt_at, func.now()))
         .execution_options(synchronize_session="fetch")
     )
+
+
+def sold_at(session: Session, connection_id: int, product_ids: Iterable[int]) -> None:
+    """A marketplace has counted down its own stock for an order: what we sent last is no longer what it shows, so the next push sends even
+    when the wish is the same as before (two sold there, two put into the shelf here).
+    """
+    rows = (
+        select(Offer.id)
+        .where(
+            Offer.product_id.in_(sorted(set(product_ids))),
+            Offer.connection_id == connection_id,
+            Offer.desired.is_not(None),
+        )
+        .order_by(Offer.id)
+        .with_for_update()
+    )
+    session.execute(
+        update(Offer)
+        .where(Offer.id.in_(rows))
+        .values(revision=Offer.revision + 1)
+        .execution_options(synchronize_session="fetch")
+    )

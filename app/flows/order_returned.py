@@ -335,7 +335,8 @@ def _react(session: Session, order: Order, piece: OrderPiece, row: Return) -> No
     """Tell the shop what it must know: a return comes, or the marketplace has paid the buyer back."""
     if row.state == m.ReturnState.ACCEPTED:
         piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.RETURNED)
-        left = piece.price + piece.shipping_price - piece.refunded
+        # What a marketplace pays back of the shipping is not documented (unverified): only the goods are booked in the shop.
+        left = piece.price - piece.refunded
         if left > 0 and not _accepted_by_us(session, order, row):
             _refund_in_shop(session, order, piece, row, left)
     elif (

@@ -105,12 +105,15 @@ def _compute(
         if on_sale is not None and (offer.external_ref is None or on_sale > 1):
             reason = m.Reason("product.sku_duplicate", {"sku": product.sku, "title": product.title})
             verdict = rules.Blocked(reason, take_down=offer.external_ref is not None)
+        unfinished = (
+            offer.sent_revision < offer.revision
+        )  # an earlier push may have made it, and we never heard
         wish = _wish(offer, verdict)
         if wish is not None and offer.desired != wish:
             offer.desired, offer.revision = wish, offer.revision + 1
         if offer.desired is None or offer.sent_revision == offer.revision:
             continue
-        if offer.external_ref is None and not offer.desired["on"]:
+        if offer.external_ref is None and not offer.desired["on"] and not unfinished:
             offer.sent_revision = offer.confirmed_revision = (
                 offer.revision
             )  # what is off and was never there needs no call

@@ -17,7 +17,7 @@ from app import messages as m
 from app import reservations
 from app.errors import Refused
 from app.models import Connection, Order, OrderLine
-from app.story import order_case, tell
+from app.story import close_case, order_case, tell
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,9 @@ def _remember(session: Session, order: Order, sequence: int, seen: m.ShopOrderSe
     if order.shop_order_id is None:
         order.shop_order_id, order.shop_number = seen.external_id, seen.number
         tell(session, order, "order.created_in_shop", number=seen.number)
+    if order.shop_status == m.ShopStatus.DELETED:
+        subject = f"order/{order.id}"
+        close_case(session, account_id=order.account_id, subject=subject, code="order.deleted_in_shop")
     if order.shop_status != seen.status:
         tell(session, order, "order.shop_status", status=seen.raw_status)
     order.shop_sequence, order.shop_status = sequence, seen.status

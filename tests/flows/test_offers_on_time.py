@@ -105,3 +105,19 @@ def test_two_products_with_one_sku_do_not_overwrite_each_other(shelf: World) -> 
     call("PATCH", f"{shelf.shop_url}/_control/products/{second['id']}", {"sku": "TEE-002"})
     shelf.work()
     assert set(shelf.session.scalars(select(Offer.state))) == {"on_sale"}
+
+
+def test_an_offer_that_was_made_without_our_hearing_of_it_is_switched_off_too(world: World) -> None:
+    """The answer to its creation was lost, and then the merchant switched it off: it may be on sale."""
+    world.bridge.config["SHOPBRIDGE_RETRY_SCALE"] = 1
+    lost = {"kind": "reset", "method": "POST", "path": "/v2/units", "effect": True}
+    world.kaufland_app.extensions["faults"].add(lost)
+    world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    assert shown_stock(world) == 10
+    assert world.session.scalars(select(Offer.external_ref)).one() is None
+    world.session.execute(text("UPDATE offer SET switched_on = false, stale = true"))
+    world.session.commit()
+    world.hurry()
+    world.work(poll=False)
+    assert shown_stock(world) == 0

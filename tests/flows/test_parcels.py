@@ -129,3 +129,13 @@ def test_a_parcel_with_a_piece_that_was_cancelled_meanwhile_is_a_case(ready: Rea
     world.hurry()
     world.work(poll=False)
     assert "cancel.after_shipping" in world.cases()
+
+
+def test_an_order_taken_out_of_the_trash_is_no_case_any_more(ready: Ready) -> None:
+    world, _, order = ready
+    world.in_shop("trash", order.id)
+    world.work()
+    assert world.cases() == ["order.deleted_in_shop"]
+    world.in_shop("status", order.id, status="processing")
+    world.work()
+    assert world.cases() == []

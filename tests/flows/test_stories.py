@@ -178,6 +178,26 @@ def test_an_order_is_subtracted_exactly_once(shelf: World) -> None:
     assert shown_stock(shelf, "TEE-001") == 7
 
 
+def test_two_sold_there_and_two_put_into_the_shelf_here_is_sent_all_the_same(shelf: World) -> None:
+    shelf.kaufland.conduct.withhold_seconds = 900  # the shop has not heard of the order yet
+    shelf.order(("TEE-001", 2, 790))
+    product = next(iter(shelf.shop.products.values()))
+    call("PATCH", f"{shelf.shop_url}/_control/products/{product.id}", {"stock": 12})
+    shelf.send_events()
+    shelf.session.execute(text("UPDATE schedule SET due_at = now() + interval '1 hour' WHERE kind = 'drift'"))
+    shelf.session.commit()
+    from app import jobs
+
+    jobs.drain_inbox(shelf.shop_connection)
+    shelf.session.execute(
+        text("UPDATE schedule SET due_at = now() WHERE kind = 'orders' OR kind = 'changes'")
+    )
+    shelf.session.commit()
+    jobs.ask_marketplace(shelf.kaufland_connection)
+    jobs.drain_outbox(shelf.kaufland_connection)
+    assert shown_stock(shelf, "TEE-001") == 10
+
+
 # --- shipping ----------------------------------------------------------------------------------------
 
 
