@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -132,7 +133,7 @@ def change_offer(asked: dict[str, Any], offer_id: str) -> dict[str, Any]:
         offer.on = asked["on"]
     merged = {**offer.overrides, **asked.get("overrides", {})}
     offer.overrides = {name: value for name, value in merged.items() if value is not None}
-    offer.stale = True
+    offer.stale, offer.next_attempt_at = True, datetime.now(UTC)
     told, connection_id = shown(row), offer.connection_id
     db.session.commit()
     queues.ring("out", connection_id)
