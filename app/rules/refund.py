@@ -147,10 +147,17 @@ class _Allocating:
     def _choose(self, line: LineTruth, quantity: int, amount: int) -> list[PieceTruth]:
         """The pieces a line's quantity means. Whole pieces: those not yet sent are meant first; parts: those that have left."""
         open_pieces = [piece for piece in line.pieces if self._left(piece) > 0]
-        whole = sorted(open_pieces, key=lambda piece: _rank(piece, unshipped_first=True))[:quantity]
+        whole = self._likely(open_pieces, unshipped_first=True)[:quantity]
         if amount >= sum(map(self._goods_left, whole)):
             return whole
-        return sorted(open_pieces, key=lambda piece: _rank(piece, unshipped_first=False))[:quantity]
+        return self._likely(open_pieces, unshipped_first=False)[:quantity]
+
+    def _likely(self, pieces: list[PieceTruth], *, unshipped_first: bool) -> list[PieceTruth]:
+        """The likeliest first; a piece whose goods are paid back, of which only the shipping is left, comes after all others."""
+        return sorted(
+            pieces,
+            key=lambda piece: (not self._goods_left(piece), _rank(piece, unshipped_first=unshipped_first)),
+        )
 
     def _spread(self, amount: int, pieces: Iterable[PieceTruth]) -> None:
         """An amount without a quantity: everything when it is everything, else over the pieces that have left."""

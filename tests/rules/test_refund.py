@@ -337,3 +337,12 @@ def test_parts_in_proportion_add_up_and_stay_below_their_weight(amount, weights)
 )
 def test_the_reason_a_person_wrote_becomes_our_word(told, word):
     assert reason_word(told) == word
+
+
+def test_a_returned_piece_of_which_only_shipping_is_left_does_not_take_the_refund_of_its_neighbour() -> None:
+    returned = PieceTruth(1, PieceState.RETURNED, 1000, 790, return_open=False, goods=790)
+    shipped = PieceTruth(2, PieceState.SHIPPED, 1000, 0, return_open=False, goods=790)
+    seen = RefundSeen("7", 790, "EUR", "damaged", (("311", 1, 790),), by_bridge=False)
+    plan = allocate(seen, [LineTruth("311", "ln_1", (returned, shipped))])
+    assert [(share.piece_id, share.amount, share.deed) for share in plan.shares] == [(2, 790, "refund")]
+    assert plan.unassigned == 0
