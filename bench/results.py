@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 FILE = Path(__file__).parent / "results" / "latest.json"
 
 
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+}
+
+
 @dataclass
 class Line:
-    """One figure. `ratio` is to `ratio_of`, measured in the same run; `aim` is its least value, or the most where `at_most`."""
+    """One figure. `ratio` is to `ratio_of`, measured in the same run; `aim` is compared as `must` says: at least, at most, or exactly that."""
 
     bench: str
     name: str
@@ -25,7 +33,7 @@ class Line:
     ratio: float | None = None
     ratio_of: str | None = None
     aim: float | None = None
-    at_most: bool = False
+    must: Literal[">=", "<=", "=="] = ">="
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -38,7 +46,7 @@ class Line:
         """None where nothing is aimed at."""
         if self.aim is None:
             return None
-        return self.measured <= self.aim if self.at_most else self.measured >= self.aim
+        return _COMPARE[self.must](self.measured, self.aim)
 
 
 def spread(values: Iterable[float]) -> str:
@@ -56,7 +64,7 @@ def table(lines: Sequence[Line]) -> str:
             line.name,
             f"{line.value:,.2f} {line.unit}" if line.value < 10 else f"{line.value:,.0f} {line.unit}",
             "" if line.ratio is None else f"{line.ratio:.2f}",
-            "" if line.aim is None else f"{'<=' if line.at_most else '>='} {line.aim:g}",
+            "" if line.aim is None else f"{line.must} {line.aim:g}",
             {True: "yes", False: "no", None: ""}[line.reached],
         )
         for line in lines

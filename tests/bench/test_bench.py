@@ -67,8 +67,10 @@ def test_growth_bench_compares_an_empty_with_a_full_table(small_stage: Stage) ->
     [
         (results.Line("a", "rate", 900, "events/s", ratio=0.45, aim=0.45), True),
         (results.Line("a", "rate", 900, "events/s", ratio=0.44, aim=0.45), False),
-        (results.Line("c", "calls", 14, "calls", aim=14, at_most=True), True),
-        (results.Line("c", "calls", 15, "calls", aim=14, at_most=True), False),
+        (results.Line("c", "calls", 14, "calls", aim=14, must="=="), True),
+        (results.Line("c", "calls", 13, "calls", aim=14, must="=="), False),
+        (results.Line("d", "p95", 1000, "ms", aim=1000, must="<="), True),
+        (results.Line("d", "p95", 1001, "ms", aim=1000, must="<="), False),
         (results.Line("c", "seconds", 15, "s"), None),
     ],
 )
