@@ -105,6 +105,9 @@ class KauflandClient:
         )
         if answer.status in TOLD and answer.status not in expect:
             raise self._refusal(answer, operation)
+        if deed and answer.body.strip() and _json_or_none(answer) is None:
+            # A maintenance page with status 200: deeds are answered 204 or with JSON, so nobody knows what became of this one.
+            raise Unknown("outcome.unknown", operation=operation, why="not_json")
         return answer
 
     def _refusal(self, answer: Answer, operation: str) -> Refused:

@@ -404,6 +404,26 @@ def test_a_lost_answer_is_unknown_and_the_truth_can_be_read(
     assert len(kaufland.done("send")) == 1
 
 
+@pytest.mark.parametrize("effect", [False, True])
+@pytest.mark.parametrize("path", ["/send$", "/cancel$", "/refund$"])
+def test_a_maintenance_page_with_status_200_is_no_deed_done(
+    kaufland: Kaufland, path: str, effect: bool
+) -> None:
+    (piece,) = kaufland.order()
+    if path == "/refund$":
+        kaufland.world.send(kaufland.world.order_units[int(piece)], NUMBER, "DHL")
+    kaufland.faults.add({"kind": "garbage", "path": path, "effect": effect})
+    client = kaufland.client()
+    deeds = {
+        "/send$": lambda: client.ship(parcel(piece)),
+        "/cancel$": lambda: client.cancel([piece], "other"),
+        "/refund$": lambda: client.refund(piece, 100, "damaged"),
+    }
+    with pytest.raises(Unknown) as unclear:
+        deeds[path]()
+    assert unclear.value.params["why"] == "not_json"
+
+
 def test_a_lost_call_can_be_repeated_once_the_truth_was_read(kaufland: Kaufland) -> None:
     (piece,) = kaufland.order()
     kaufland.faults.add({"kind": "reset", "effect": False, "path": "/send$"})
