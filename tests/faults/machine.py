@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +39,7 @@ from app.vault import generate_key
 CONTROLS = Path(__file__).with_name("controls.py")
 # 5 s, 5 min, 30 min ... of the retry plans become 0.01 s, 0.6 s, 3.6 s: the waiting is not what is tested here.
 SCALE = 0.002
-REAL = {"web": ("app", "web"), "in": ("app", "worker", "in"), "out": ("app", "worker", "out")}
+LANES = ("in-1", "in-2", "out-1", "out-2", "poll")
 
 
 def _free_port() -> int:
@@ -50,13 +51,15 @@ def _free_port() -> int:
 class Bridge:
     """`with Bridge(...) as bridge`: everything runs and both partners are plugged in.
 
-    `controls` replaces the program of a role ("web", "in", "out") by a wrong one of controls.py.
+    `controls` replaces the program of a role ("web", "in", "out") by a wrong one of controls.py; `lanes` names the workers.
     """
 
-    def __init__(self, seed: int, *, controls: dict[str, str] | None = None, workers_out: int = 2) -> None:
+    def __init__(
+        self, seed: int, *, controls: dict[str, str] | None = None, lanes: Sequence[str] = LANES
+    ) -> None:
         self.random = random.Random(seed)
         self.controls = controls or {}
-        self.workers_out = workers_out
+        self.lanes = lanes
         self.kills: Counter[str] = Counter()
         self._stack = ExitStack()
 
@@ -108,16 +111,14 @@ class Bridge:
         self._plug_in()
 
     def _programs(self) -> dict[str, list[str]]:
-        programs = {"web": self._program("web"), "in-1": self._program("in"), "in-2": self._program("in")}
-        for number in range(1, self.workers_out + 1):
-            programs[f"out-{number}"] = self._program("out")
-        ours = [sys.executable, "-P", "-m", "app.cli"]
-        return programs | {"poll": [*ours, "worker", "poll"], "clock": [*ours, "clock"]}
+        workers = {name: self._program(name.partition("-")[0]) for name in self.lanes}
+        return {"web": self._program("web"), **workers, "clock": self._program("clock")}
 
     def _program(self, role: str) -> list[str]:
         if role in self.controls:
             return [sys.executable, str(CONTROLS), self.controls[role]]
-        return [sys.executable, "-P", "-m", "app.cli", *REAL[role][1:]]
+        words = [role] if role in {"web", "clock"} else ["worker", role]
+        return [sys.executable, "-P", "-m", "app.cli", *words]
 
     def _start_partners(self) -> None:
         self.kaufland_app = kaufland.create_app()

@@ -78,7 +78,7 @@ def test_three_hundred_kills_lose_and_double_nothing(number: int, record_propert
 
 @pytest.mark.timeout(180)
 def test_a_web_that_answers_before_the_commit_is_caught(seed: int | None, record_property: Record) -> None:
-    with Bridge(1 if seed is None else seed, controls={"web": "early-web"}) as bridge:
+    with Bridge(1 if seed is None else seed, controls={"web": "early-web"}, lanes=("in-1", "out-1")) as bridge:
         load = Load(bridge, clients=4, pause=0.01, orders=False)
         load.start()
         kill_at_random(bridge, ["web process", "web master"] * 3, pause=(0.8, 1.5))
@@ -105,7 +105,7 @@ def kill_after_refunds(bridge: Bridge, times: int) -> None:
 
 def doubled_refunds(seed: int, controls: dict[str, str], record_property: Record) -> list[str]:
     """A run in which every refund is followed by a kill of its worker; answers what was done twice."""
-    with Bridge(seed, controls=controls, workers_out=1) as bridge:
+    with Bridge(seed, controls=controls, lanes=("in-1", "out-1", "poll")) as bridge:
         load = Load(bridge, clients=0)
         load.prepare()
         load.only("ship_and_refund")
@@ -125,6 +125,7 @@ def test_a_worker_that_forgets_its_doubt_is_caught(seed: int | None, record_prop
     assert any(sentence.startswith("refund") for sentence in doubled)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(180)
 def test_our_worker_killed_in_the_same_places_doubles_nothing(
     seed: int | None, record_property: Record
