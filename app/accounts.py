@@ -115,7 +115,11 @@ def change_marketplace(session: Session, connection: Connection, settings: Mappi
     loaded = _checked(provider.settings(), wanted)
     hidden = {key: loaded.pop(key) for key in provider.secret_settings if key in loaded}
     connection.settings, connection.secrets = loaded, {**sealed, "settings": hidden}
-    session.execute(update(Offer).where(Offer.connection_id == connection.id).values(stale=True))
+    session.execute(
+        update(Offer)
+        .where(Offer.connection_id == connection.id)
+        .values(stale=True, next_attempt_at=func.now())
+    )
 
 
 def _checked(schema: Schema, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ SETTINGS = (
         "SHOPBRIDGE_WORKERS_OUT", "int", 2, "Workers of `shopbridge up` that deliver commands and offers"
     ),
     Setting(
-        "SHOPBRIDGE_WORKERS_POLL", "int", 1, "Workers of `shopbridge up` that ask marketplaces for orders"
+        "SHOPBRIDGE_WORKERS_POLL", "int", 2, "Workers of `shopbridge up` that ask marketplaces for orders"
     ),
     Setting(
         "SHOPBRIDGE_SWEEP_SECONDS", "float", 1.0, "How often the clock looks for due rows and lost bells"

@@ -226,7 +226,11 @@ def sync(wish: str, connection: str, as_json: bool) -> None:
         )
         on_sale = int(db.session.scalar(counted) or 0)
         if found.sync:
-            db.session.execute(update(Offer).where(Offer.connection_id == found.id).values(stale=True))
+            db.session.execute(
+                update(Offer)
+                .where(Offer.connection_id == found.id)
+                .values(stale=True, next_attempt_at=func.now())
+            )
         db.session.commit()
         queues.ring("out", found.id)
         if as_json:

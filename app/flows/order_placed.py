@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
+from app.errors import Refused
 from app.models import Command, Connection, Order, OrderLine, OrderPiece, Product, Reservation
 from app.registry import ShopClient
 from app.rules import gtin, status, stock
@@ -143,8 +144,10 @@ def _free_key(session: Session, marketplace: Connection, seen: m.OrderSeen) -> s
     )
     ids = [piece.external_id for piece in seen.pieces]
     same = select(OrderPiece.id).where(OrderPiece.order_id == taken, OrderPiece.external_id.in_(ids))
-    if taken is None or session.scalar(same.limit(1)) is not None:
+    if taken is None:
         return key
+    if session.scalar(same.limit(1)) is not None:
+        raise Refused("order.seen_twice", order=seen.external_id)
     return _key(marketplace, f"{seen.external_id}:{min(ids)}")
 
 

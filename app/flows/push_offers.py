@@ -26,13 +26,15 @@ from app.story import close_cases, open_case
 
 PARTNER_DOWN = 2  # step of the plan: when the marketplace is back after a day, an old stock must not stay on sale for another
 
+NEW_AT_ONCE = 25
+
 _REVISIONS = select(Offer.id, Offer.revision)
 _CLAIM = text("""
     UPDATE offer SET stale = false, lease_token = :token, lease_until = now() + make_interval(secs => :lease)
     WHERE id IN (
         SELECT id FROM offer
         WHERE connection_id = :connection AND (stale OR sent_revision < revision) AND next_attempt_at <= now()
-          AND (lease_until IS NULL OR lease_until < now())
+          AND (lease_until IS NULL OR lease_until < now()) AND (external_ref IS NOT NULL) = :known
         ORDER BY next_attempt_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING id
 """)
@@ -49,9 +51,9 @@ def push(
 ) -> int:
     """Push one batch. Answers how many offers were taken up; 0 = nothing was due. Raises Unavailable and the like after noting them."""
     token = secrets.token_hex(8)
-    limit = provider.capabilities.offer_batch
-    found = {"token": token, "lease": lease, "connection": marketplace.id, "limit": limit}
-    ids = list(session.execute(_CLAIM, found).scalars())
+    batch = provider.capabilities.offer_batch
+    ids = _claim(session, marketplace, token, lease, batch, known=True)
+    ids = ids or _claim(session, marketplace, token, lease, min(batch, NEW_AT_ONCE), known=False)
     if not ids:
         session.commit()
         return 0
@@ -75,6 +77,14 @@ def push(
     )
     session.commit()
     return len(ids)
+
+
+def _claim(
+    session: Session, marketplace: Connection, token: str, lease: int, limit: int, *, known: bool
+) -> list[int]:
+    """Offers that are on the marketplace already come first; new ones take several calls each, so few of them fit into a lease."""
+    found = {"token": token, "lease": lease, "connection": marketplace.id, "limit": limit, "known": known}
+    return list(session.execute(_CLAIM, found).scalars())
 
 
 def _compute(

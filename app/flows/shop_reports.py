@@ -29,6 +29,14 @@ def settings(session: Session, shop: Connection, data: dict[str, Any]) -> None:
 def removed(session: Session, shop: Connection) -> None:
     """The plugin was uninstalled: from now on the webhook answers 410 and nothing is sent there."""
     shop.state, shop.reason_code = "removed", "plugin.removed"
+    open_case(
+        session,
+        account_id=shop.account_id,
+        connection_id=shop.id,
+        subject=f"connection/{shop.id}",
+        code="plugin.removed",
+        params={"name": shop.name},
+    )
 
 
 def manifest(session: Session, shop: Connection, data: dict[str, Any]) -> None:

@@ -36,11 +36,12 @@ ROW_KINDS: Final = frozenset({"duplicate_row", "half_page", "unknown_enum", "sch
 
 @dataclass
 class Fault:
-    """One order to misbehave: for calls with this method whose path matches, after `skip` of them, `count` times (-1: always)."""
+    """One order to misbehave: for calls with this method whose path and body match, after `skip` of them, `count` times (-1: always)."""
 
     kind: str
     method: str | None = None
     path: str = ""
+    body: str = ""
     count: int = 1
     skip: int = 0
     probability: float = 1.0
@@ -114,13 +115,15 @@ class Faults:
             self._awake.set()
             self._awake = threading.Event()
 
-    def draw(self, method: str, path: str) -> list[Fault]:
+    def draw(self, method: str, path: str, body: str = "") -> list[Fault]:
         """The faults that strike this call; each is counted."""
         with self._lock:
-            return [fault for fault in self._orders if self._strikes(fault, method, path)]
+            return [fault for fault in self._orders if self._strikes(fault, method, path, body)]
 
-    def _strikes(self, fault: Fault, method: str, path: str) -> bool:
-        if fault.method not in {None, method} or not re.search(fault.path, path) or fault.count == 0:
+    def _strikes(self, fault: Fault, method: str, path: str, body: str) -> bool:
+        if fault.method not in {None, method} or fault.count == 0:
+            return False
+        if not re.search(fault.path, path) or not re.search(fault.body, body):
             return False
         if fault.skip > 0:
             fault.skip -= 1
@@ -157,7 +160,7 @@ def install(app: Flask, faults: Faults, error: Callable[[int], Any]) -> None:
     def before() -> Response | None:
         if request.path.startswith(CONTROL):
             return None
-        g.faults = faults.draw(request.method, request.path)
+        g.faults = faults.draw(request.method, request.path, request.get_data(as_text=True))
         g.call = faults.note(request.method, request.path, request.query_string.decode(), _json_or_none())
         g.call.faults = [fault.kind for fault in g.faults]
         for fault in g.faults:

@@ -53,7 +53,9 @@ class PluginClient:
 
     def create_order(self, command_id: str, draft: m.OrderDraft) -> m.ShopOrderTruth:
         """Writes the order exactly once by `draft.key` (C1)."""
-        data, result = self._sent(command_id, "order.create", draft_data(draft, "on-hold" if draft.hold else self._new_order_status))
+        data, result = self._sent(
+            command_id, "order.create", draft_data(draft, "on-hold" if draft.hold else self._new_order_status)
+        )
         return m.ShopOrderTruth(
             external_id=str(data["order_id"]),
             number=str(data["number"]),

@@ -127,7 +127,11 @@ def _marketplace(key: str) -> Connection:
 
 def _mark(connection_id: int) -> None:
     """Everything this marketplace shows is looked at again."""
-    db.session.execute(update(Offer).where(Offer.connection_id == connection_id).values(stale=True))
+    db.session.execute(
+        update(Offer)
+        .where(Offer.connection_id == connection_id)
+        .values(stale=True, next_attempt_at=func.now())
+    )
 
 
 def _count(*where: Any) -> int:
