@@ -82,12 +82,11 @@ def table(lines: Sequence[Line]) -> str:
     return "\n".join(text)
 
 
-def write(lines: Sequence[Line], *, quick: bool, seconds: float, file: Path = FILE) -> None:
+def write(lines: Sequence[Line], *, seconds: float, file: Path = FILE) -> None:
     """What was measured, and on what kind of machine; no names and no paths of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     told = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "quick": quick,
         "seconds": round(seconds),
         "machine": {
             "system": platform.system(),

@@ -81,7 +81,7 @@ def test_table_says_whether_an_aim_was_reached(line: results.Line, reached: bool
 
 def test_written_results_name_no_machine(tmp_path: Path) -> None:
     file = tmp_path / "results" / "latest.json"
-    results.write([results.Line("a", "rate", 1.23456, "events/s")], quick=True, seconds=3.2, file=file)
+    results.write([results.Line("a", "rate", 1.23456, "events/s")], seconds=3.2, file=file)
     told: dict[str, Any] = json.loads(file.read_text())
     assert told["lines"][0]["value"] == 1.235
     assert set(told["machine"]) == {
