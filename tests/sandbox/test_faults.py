@@ -58,6 +58,13 @@ def test_a_fault_strikes_as_often_as_ordered(partner: Partner) -> None:
     assert client.get("/one").status_code == 200
 
 
+def test_a_fault_for_one_body_leaves_other_calls_alone(partner: Partner) -> None:
+    partner.faults.add({"kind": "status", "status": 503, "body": '"order\\.create"'})
+    client = partner.app.test_client()
+    sent = ["order.timeline", "order.create", "order.create"]
+    assert [client.post("/deed", json={"type": each}).status_code for each in sent] == [201, 503, 201]
+
+
 def test_a_fault_without_end_strikes_until_it_is_cleared(partner: Partner) -> None:
     partner.faults.add({"kind": "status", "status": 500, "count": -1, "method": "GET"})
     client = partner.app.test_client()
