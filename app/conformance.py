@@ -563,7 +563,7 @@ def kit(secret: str = SAMPLE_SECRET, now: datetime = SAMPLE_TIME) -> Iterator[st
     """The samples as text: headers and body of each, byte by byte, and what the bridge answers."""
     yield f"Secret: {secret}"
     yield f"Key (hex): {base64.b64decode(secret.removeprefix(signing.PREFIX)).hex()}"
-    yield f"The bridge's clock: {int(now.timestamp())}. Longest id: {MAX_ID} characters."
+    yield f"The bridge's clock: {int(now.timestamp())}. Longest id of a product or order: {MAX_ID} characters."
     for number, sample in enumerate(samples(secret, now), 1):
         yield ""
         yield f"{number}. {sample.name} -> {sample.status}. {sample.lesson}"

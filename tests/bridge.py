@@ -15,7 +15,9 @@ from app.vault import generate_key
 
 
 @pytest.fixture(scope="session")
-def bridge_app(database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def bridge_app(
+    database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flask]:
     """One application for each test process, with its tables."""
     made = create_app(
         {

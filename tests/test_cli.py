@@ -240,6 +240,10 @@ def test_a_marketplace_that_is_away_is_kept_because_its_keys_may_be_right(run: R
             ("--set", "client_key=abc", "--set", f"secret_key={DEMO_SECRET_KEY}"),
             "32 letters and digits, these are 3 characters",
         ),
+        (
+            ("--set", f"client_key={DEMO_SECRET_KEY}", "--set", f"secret_key={DEMO_CLIENT_KEY}"),
+            "client_key. Client key and secret key are swapped.",
+        ),
         (("--set", "clientkey=abc"), "no setting “clientkey”. There are: "),
         (("--set", "client_key"), "write --set client_key=VALUE"),
         ((*KEYS, "--set", "handling_days=soon"), "must be a whole number"),
@@ -334,6 +338,7 @@ def test_lists_say_what_there_is(sold: World, run: Run) -> None:
     ]
     offers = {each["sku"]: each for each in told(run("offers", "--json"))}
     assert (offers["TEE-001"]["state"], offers["TEE-001"]["stock"]) == ("on_sale", 8)
+    assert re.search(r"TEE-001 .* 8 +7\.90 EUR ", run("offers").stdout)
     assert offers["TEE-002"]["reason_code"] == "product.unknown_gtin"
     assert "4012345678901" in offers["TEE-002"]["reason"]
     assert [each["code"] for each in told(run("cases", "--json"))] == ["product.unknown_gtin"]
@@ -604,6 +609,25 @@ def test_the_goods_of_the_sandbox_are_sound() -> None:
     goods = playground.goods()
     assert len({each["sku"] for each in goods}) == len({each["gtin"] for each in goods}) == 20
     assert all(gtin.is_valid(each["gtin"]) for each in goods)
+
+
+def test_two_parcels_of_the_sandbox_have_different_numbers() -> None:
+    numbers = [playground.parcel_number(order) for order in (32300499, 32300502)]
+    assert len(set(numbers)) == 2
+    assert all(len(each) == 20 for each in numbers)
+    assert playground.parcel_number(161094042) == "00340434161610940428"  # weights 3 and 1 from the right
+
+
+def test_an_empty_shelf_of_the_sandbox_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playground, "simulators", lambda: {"kaufland": "http://127.0.0.1:1"})
+    monkeypatch.setattr(playground, "call", lambda *_: {"units": [{"id_offer": "TEE-001", "buyable": 0}]})
+    assert says(CliRunner().invoke(cli.main, ["sandbox", "buy"])).startswith("Nothing is on sale there.")
+    named = CliRunner().invoke(cli.main, ["sandbox", "buy", "--sku", "TEE-001", "--pieces", "3"])
+    assert says(named).startswith("TEE-001 is not on sale there in this quantity.")
+
+
+def test_the_demo_explains_its_own_options() -> None:
+    assert "--short" in CliRunner().invoke(cli.main, ["demo", "--help"]).stdout
 
 
 def test_up_refuses_what_cannot_work_before_it_starts_anything(

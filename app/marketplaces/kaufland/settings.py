@@ -111,7 +111,8 @@ class KauflandSettings(MarketplaceOptions):
 
     @pre_load
     def without_blanks(self, data: Any, **_: Any) -> Any:
-        """Copying from the seller portal often takes blanks, line ends or invisible characters along."""
+        """Copying from the seller portal often takes blanks, line ends or invisible characters along. Swapped keys are named as
+        such before anybody counts their characters."""
         if not isinstance(data, dict):
             return data
         clean = dict(data)
@@ -120,14 +121,10 @@ class KauflandSettings(MarketplaceOptions):
                 clean[name] = "".join(
                     each for each in clean[name] if each.isprintable() and not each.isspace()
                 )
-        return clean
-
-    @validates_schema(skip_on_field_errors=False, pass_original=True)
-    def keys_not_swapped(self, _data: Any, original: Any, **_: Any) -> None:
-        given = self.without_blanks(original) if isinstance(original, dict) else {}
-        lengths = len(str(given.get("client_key", ""))), len(str(given.get("secret_key", "")))
+        lengths = len(str(clean.get("client_key", ""))), len(str(clean.get("secret_key", "")))
         if lengths == (SECRET_KEY_LENGTH, CLIENT_KEY_LENGTH):
             raise ValidationError("client key and secret key are swapped", "client_key")
+        return clean
 
     @validates_schema
     def one_currency(self, data: dict[str, Any], **_: Any) -> None:

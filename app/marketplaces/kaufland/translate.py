@@ -1,7 +1,7 @@
 """Kaufland's JSON <-> our messages; pure. Every word of theirs is open on input (unknown ones become UNCLEAR and are kept) and strict on output.
 
 What may go wrong: a required field is missing or of another type. Then Invalid names it, and the order or unit it belongs to.
-Facts: specs/kaufland/FACTS.md, sections 3 to 6.
+What Kaufland offers, and which choices are ours: docs/marketplaces/kaufland.md.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def test_a_key_that_was_cut_off_is_counted() -> None:
 
 def test_swapped_keys_are_recognised() -> None:
     messages = refused(client_key=KEYS["secret_key"], secret_key=KEYS["client_key"])
-    assert "client key and secret key are swapped" in messages["client_key"]
+    assert messages == {"client_key": ["client key and secret key are swapped"]}
 
 
 def test_one_offer_has_one_currency() -> None:
