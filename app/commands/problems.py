@@ -67,8 +67,12 @@ def told(error: ShopbridgeError) -> str:
         reasons.sentence(error.code, error.params, "en"),
         reasons.next_step(error.code, error.params, "en"),
     ]
-    if error.code in {"settings.invalid", "field.invalid"} and error.params.get("expected"):
-        parts.insert(1, f"Expected: {str(error.params['expected']).rstrip('.')}.")
+    expected = str(error.params.get("expected") or "").rstrip(".")
+    if error.code == "field.invalid" and expected:
+        parts.insert(1, f"Expected: {expected}.")
+    elif error.code == "settings.invalid" and expected:
+        # The schemas of settings speak in whole phrases: "must be ...", "these countries have ...".
+        parts.insert(1, f"{expected[0].upper()}{expected[1:]}.")
     return " ".join(part for part in parts if part)
 
 

@@ -112,7 +112,8 @@ class KauflandSettings(MarketplaceOptions):
     @pre_load
     def without_blanks(self, data: Any, **_: Any) -> Any:
         """Copying from the seller portal often takes blanks, line ends or invisible characters along. Swapped keys are named as
-        such before anybody counts their characters."""
+        such before anybody counts their characters.
+        """
         if not isinstance(data, dict):
             return data
         clean = dict(data)
