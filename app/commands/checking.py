@@ -110,7 +110,10 @@ def _newest(connection_id: int, limit: int) -> Iterator[Any]:
         db.session.expunge(event)
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+# --help is the demo's own: only it knows its options.
+@click.command(
+    add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def demo(arguments: tuple[str, ...]) -> None:
     """Show the main job with simulated partners: an offer goes out, an order comes in, a parcel is reported, nothing is lost."""

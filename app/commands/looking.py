@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -299,7 +299,7 @@ def _find_order(word: str) -> Order:
             )
         if found:
             return found[0]
-    raise Problem(f"There is no order {word}.")
+    raise Problem(f"There is no order {word}. `shopbridge orders` lists them.")
 
 
 def _story(found: Order) -> dict[str, Any]:
@@ -413,10 +413,16 @@ def offers(connection: str | None, state: str | None, sku: str | None, limit: in
             for offer, product in db.session.execute(query.order_by(Product.sku, Offer.id).limit(limit))
         ]
         columns = {
-            "id": "id", "marketplace": "marketplace", "sku": "sku", "gtin": "gtin", "state": "state", "stock": "stock", "price": "price",
+            "id": "id", "marketplace": "marketplace", "sku": "sku", "gtin": "gtin", "state": "state", "stock": "stock", "price_text": "price",
             "confirmed": "confirmed", "reason": "why",
         }  # fmt: skip
         _show(rows, columns, as_json, empty="No offers.")
+
+
+def _price(wanted: Mapping[str, Any]) -> str | None:
+    if wanted.get("price") is None or wanted.get("currency") is None:
+        return None
+    return showing.money(wanted["price"], wanted["currency"])
 
 
 def _offer(offer: Offer, product: Product, named: dict[int, Connection]) -> dict[str, Any]:
@@ -430,6 +436,8 @@ def _offer(offer: Offer, product: Product, named: dict[int, Connection]) -> dict
         "on": offer.on,
         "stock": wanted.get("stock"),
         "price": wanted.get("price"),
+        "currency": wanted.get("currency"),
+        "price_text": _price(wanted),
         "confirmed": not offer.stale and offer.revision > 0 and offer.confirmed_revision == offer.revision,
         "confirmed_at": offer.confirmed_at,
         "reason_code": offer.reason_code,

@@ -45,8 +45,17 @@ def goods() -> list[dict[str, Any]]:
 
 
 def _gtin(twelve: int) -> str:
-    digits = f"{twelve:012d}"
-    total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
+    return _checked(f"{twelve:012d}")
+
+
+def parcel_number(order: int) -> str:
+    """A number as DHL gives out: two parcels never have the same one, and the marketplace refuses a repeated one."""
+    return f"00{_checked(f'34043416{order % 10**9:09d}')}"
+
+
+def _checked(digits: str) -> str:
+    """With the check digit of GS1: weights 3 and 1 from the right."""
+    total = sum(int(digit) * (1 if place % 2 else 3) for place, digit in enumerate(reversed(digits)))
     return f"{digits}{-total % 10}"
 
 
@@ -123,8 +132,9 @@ def buy(sku: str | None, pieces: int, as_json: bool) -> None:
     on_sale = [unit for unit in call("GET", f"{url}/_control/books")["units"] if unit["buyable"] >= pieces]
     found = next((unit for unit in on_sale if sku in {None, unit["id_offer"]}), None)
     if found is None:
+        what = "Nothing is" if sku is None else f"{sku} is not"
         stop(
-            f"{sku or 'Nothing'} is not on sale there. Run `shopbridge connect sandbox --account NAME` first, or look at `shopbridge offers`."
+            f"{what} on sale there{' in this quantity' if pieces > 1 else ''}. Run `shopbridge connect sandbox --account NAME` first, or look at `shopbridge offers`."
         )
     order = call(
         "POST", f"{url}/_control/orders", {"lines": [{"id_offer": found["id_offer"], "pieces": pieces}]}
@@ -143,11 +153,11 @@ def buy(sku: str | None, pieces: int, as_json: bool) -> None:
     "--order", "number", type=int, help="Number in the shop; default: the oldest that is not shipped."
 )
 @click.option(
-    "--tracking", default="00340434161094042557", show_default=True, help="Tracking number of the parcel."
+    "--tracking", help="Tracking number of the parcel; default: one of DHL, another for every order."
 )
 @click.option("--carrier", default="dhl", show_default=True)
 @showing.json_option
-def ship(number: int | None, tracking: str, carrier: str, as_json: bool) -> None:
+def ship(number: int | None, tracking: str | None, carrier: str, as_json: bool) -> None:
     """The merchant packs an order of the simulated shop and gives the parcel away."""
     url = simulators()["shop"]
     left = [
@@ -160,6 +170,7 @@ def ship(number: int | None, tracking: str, carrier: str, as_json: bool) -> None
             "No order of the simulated shop waits to be shipped. `shopbridge sandbox buy` makes one; it takes some seconds."
         )
     number = number or min(left)
+    tracking = tracking or parcel_number(number)
     call(
         "POST",
         f"{url}/_control/orders/{number}/complete",
