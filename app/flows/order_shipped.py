@@ -111,7 +111,8 @@ def _shipped(
     order = session.scalars(select(Order).where(Order.id == shipment.order_id).with_for_update()).one()
     by_id = {answer.external_id: answer for answer in answers}
     gone, refused = [], None
-    for piece in _pieces(session, shipment.piece_ids):
+    pieces = _pieces(session, shipment.piece_ids)
+    for piece in pieces:
         seen, answer = truth.get(piece.external_id), by_id.get(piece.external_id)
         if seen is not None:
             piece.state = status.piece_after(m.PieceState(piece.state), seen.state)
@@ -126,6 +127,7 @@ def _shipped(
         elif piece.state == m.PieceState.CANCELLED and piece.cancel_asked_by != "shop":
             part = f"piece/{piece.external_id}"
             order_case(session, order, "cancel.after_shipping", part=part, piece=piece.external_id)
+    reservations.release(session, [piece.id for piece in pieces if piece.state == m.PieceState.CANCELLED])
     reservations.left_the_house(session, gone)
     well = [f"order/{order.id}/ship/{key}" for key, answer in by_id.items() if answer.ok]
     close_cases(session, account_id=order.account_id, subjects=well)
