@@ -78,7 +78,9 @@ def test_three_hundred_kills_lose_and_double_nothing(number: int, record_propert
 
 @pytest.mark.timeout(180)
 def test_a_web_that_answers_before_the_commit_is_caught(seed: int | None, record_property: Record) -> None:
-    with Bridge(1 if seed is None else seed, controls={"web": "early-web"}, lanes=("in-1", "out-1")) as bridge:
+    with Bridge(
+        1 if seed is None else seed, controls={"web": "early-web"}, lanes=("in-1", "out-1")
+    ) as bridge:
         load = Load(bridge, clients=4, pause=0.01, orders=False)
         load.start()
         kill_at_random(bridge, ["web process", "web master"] * 3, pause=(0.8, 1.5))

@@ -75,23 +75,26 @@ def reservations_are_never_released(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 PLANTED = [
-    (nothing_is_held, 1),
-    (cancellations_are_not_passed_on, 4),
-    (doubt_is_forgotten, 5),
-    (reservations_are_never_released, 1),
+    nothing_is_held,
+    cancellations_are_not_passed_on,
+    reservations_are_never_released,
+    # Needs half a minute of histories; in every run a killed worker shows it (test_kills.py).
+    pytest.param(doubt_is_forgotten, marks=pytest.mark.nightly),
 ]
 
 
-@pytest.mark.parametrize(("plant", "planted_seed"), PLANTED)
-def test_a_planted_bug_is_found(
-    world: World,
-    plant: Callable[[pytest.MonkeyPatch], None],
-    planted_seed: int,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("plant", PLANTED)
+def test_a_planted_bug_is_found_within_sixteen_histories(
+    world: World, plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    with pytest.raises(AssertionError, match="Repeat it with"):
-        play(world, planted_seed, monkeypatch)
+    for number in range(1, 17):
+        history = History(world, number, monkeypatch)
+        history.run(STEPS)
+        history.settle()
+        if history.problems():
+            return
+    raise AssertionError(f"nobody saw it: {plant.__doc__}")
 
 
 @pytest.mark.nightly
