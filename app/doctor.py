@@ -32,6 +32,7 @@ SILENT = timedelta(seconds=60)  # a beat comes every 15 seconds at the latest
 LATE = timedelta(minutes=1)
 TOO_LATE = timedelta(minutes=10)
 LONG_PENDING = timedelta(hours=1)
+NO_ANSWER = timedelta(minutes=20)  # marketplaces are asked every 5 minutes
 
 
 @dataclass(frozen=True)
@@ -350,6 +351,16 @@ def _connection(each: Connection, now: datetime) -> Finding | None:
             "connection",
             "warn",
             f"{name} rests for {_long(each.paused_until - now)} because the partner asked for it.",
+        )
+    if each.role == "marketplace" and now - (each.last_ok_at or each.created_at) > NO_ANSWER:
+        since = _long(now - (each.last_ok_at or each.created_at))
+        says = (
+            f"{name} has not answered since {since}"
+            if each.last_ok_at
+            else f"{name} has never answered in {since}"
+        )
+        return Finding(
+            "connection", "wrong", f"{says}: no orders come in.", f"shopbridge check {each.key} says why."
         )
     if not each.sync:
         return Finding(

@@ -228,6 +228,7 @@ def test_a_marketplace_that_is_away_is_kept_because_its_keys_may_be_right(run: R
     result = run(
         "connect", "kaufland", "--account", "Anna's Teeladen", *KEYS, "--base-url", "http://127.0.0.1:1/v2"
     )
+    assert "could not be checked yet" in result.stdout
     assert "cannot be reached" in result.stdout
     assert session.scalar(select(Connection.state)) == "active"
 

@@ -232,6 +232,20 @@ def test_paused_silent_and_switched_off_connections_are_looked_at(
     assert "is paused" in str(doctor.examine())
 
 
+def test_a_marketplace_that_does_not_answer_does_not_work(kaufland: Connection, healthy: Session) -> None:
+    kaufland.last_ok_at, kaufland.created_at = None, NOW - timedelta(hours=5)
+    healthy.commit()
+    told = finding("connection", "wrong")
+    assert "has never answered in 5 h: no orders come in" in told.says
+    assert f"shopbridge check {kaufland.key}" in told.to_do
+    kaufland.last_ok_at = datetime.now(UTC) - timedelta(minutes=25)
+    healthy.commit()
+    assert "has not answered since 25 min" in finding("connection", "wrong").says
+    kaufland.last_ok_at = datetime.now(UTC) - timedelta(minutes=6)
+    healthy.commit()
+    assert [each.says for each in doctor.examine() if each.about == "connection"] == []
+
+
 def test_what_is_stuck_is_counted(shop: Connection, healthy: Session) -> None:
     accept(shop)
     healthy.execute(text("UPDATE event SET state = 'dead'"))

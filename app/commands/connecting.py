@@ -191,7 +191,8 @@ def _tell_new(made: Connection, checked: Mapping[str, Any], as_json: bool) -> No
             {"connection": made.key, "name": made.name, "state": made.state, "check": checked}
         )
         return
-    click.echo(f"{made.name} is connected ({made.key}). {checked['says']}")
+    state = "is connected" if checked["ok"] else "is set up, but its keys could not be checked yet"
+    click.echo(f"{made.name} {state} ({made.key}). {checked['says']}")
     if made.shop_id is None:
         click.echo(
             "No shop gets its orders yet: connect one with `shopbridge pair` or `shopbridge connect standard`."
