@@ -56,7 +56,7 @@ class Partners(click.Group):
 def connect() -> None:
     """Plug in a marketplace, a supplier system or the sandbox. The account is made on first use.
 
-    A WooCommerce or Shopware shop connects itself with a code: `shopbridge pair`.
+    A WooCommerce shop connects itself with a code: `shopbridge pair`.
     """
 
 
