@@ -12,3 +12,6 @@ class Delivered:
 
     result: dict[str, Any] = field(default_factory=dict)
     refused: Reason | None = None
+    in_doubt: bool = (
+        False  # it may have happened: a replay must know, and only a person can say that it did not
+    )

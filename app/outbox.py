@@ -159,9 +159,9 @@ def finish(session: Session, command: Claimed, result: dict[str, Any]) -> None:
     )
 
 
-def refuse(session: Session, command: Claimed, error: ShopbridgeError) -> None:
-    """A person must act; the command waits for a replay."""
-    _settle(session, command, state="refused", in_doubt=False, **_reason(error))
+def refuse(session: Session, command: Claimed, error: ShopbridgeError, *, in_doubt: bool = False) -> None:
+    """A person must act; the command waits for a replay. `in_doubt`: it may have happened, so a replay alone does not repeat it."""
+    _settle(session, command, state="refused", in_doubt=in_doubt, **_reason(error))
 
 
 def later(
@@ -225,12 +225,18 @@ def take_up_skipped(session: Session, order_id: int) -> None:
     )
 
 
-def replay(session: Session, *where: Any) -> list[int]:
-    """Make refused or dead commands due again; their cases are closed, and open anew when they fail once more. They keep `in_doubt`, so nothing is repeated blindly. Answers the connections. Commits."""
+def replay(session: Session, *where: Any, it_did_not_happen: bool = False) -> list[int]:
+    """Make refused or dead commands due again; their cases are closed, and open anew when they fail once more. Commits.
+
+    They keep `in_doubt`, so nothing is repeated blindly, unless a person has looked and says that it did not happen. Answers the connections.
+    """
+    sure = {"in_doubt": False} if it_did_not_happen else {}
     rows = session.execute(
         update(COMMANDS)
         .where(*where, COMMANDS.c.state.in_(("refused", "dead")))
-        .values(state="due", attempts=0, next_attempt_at=text("now()"), lease_token=None, lease_until=None)
+        .values(
+            state="due", attempts=0, next_attempt_at=text("now()"), lease_token=None, lease_until=None, **sure
+        )
         .returning(COMMANDS.c.account_id, COMMANDS.c.connection_id, COMMANDS.c.order_id, COMMANDS.c.id)
     ).all()
     for account_id in {row.account_id for row in rows}:

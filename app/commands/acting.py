@@ -103,11 +103,17 @@ def replay_event(event_ids: tuple[str, ...], as_json: bool) -> None:
 
 @replay.command("command")
 @click.argument("command_ids", metavar="ID...", nargs=-1, required=True)
+@click.option(
+    "--it-did-not-happen",
+    is_flag=True,
+    help="You looked at the partner: the deed in doubt did not happen. Only then is a refund in doubt repeated.",
+)
 @showing.json_option
-def replay_command(command_ids: tuple[str, ...], as_json: bool) -> None:
+def replay_command(command_ids: tuple[str, ...], it_did_not_happen: bool, as_json: bool) -> None:
     """Deliver refused or dead commands again."""
     with opening.bridge():
-        count = _commands([Command.id.in_([finding.number(each) for each in command_ids])])
+        ids = [finding.number(each) for each in command_ids]
+        count = _commands([Command.id.in_(ids)], it_did_not_happen=it_did_not_happen)
         if not count:
             stop("Nothing to replay: there is no such command, or it is neither refused nor dead.")
         _tell({"events": 0, "commands": count}, as_json)
@@ -121,12 +127,12 @@ def _events(where: list[Any]) -> int:
     return count
 
 
-def _commands(where: list[Any]) -> int:
+def _commands(where: list[Any], *, it_did_not_happen: bool = False) -> int:
     count = int(
         db.session.scalar(select(func.count()).select_from(Command).where(*where, Command.state.in_(STUCK)))
         or 0
     )
-    for connection_id in outbox.replay(db.session(), *where):
+    for connection_id in outbox.replay(db.session(), *where, it_did_not_happen=it_did_not_happen):
         queues.ring("out", connection_id)
     return count
 

@@ -286,7 +286,7 @@ def _unknown_refund(session: Session, command: outbox.Claimed, piece: str) -> De
         {"piece": piece, "amount": command.payload["amount"], "currency": order.currency},
     )
     order_case(session, order, reason.code, part=f"refund/{command.id}", **reason.params)
-    return Delivered(refused=reason)
+    return Delivered(refused=reason, in_doubt=True)
 
 
 # --- the marketplace's returns ---------------------------------------------------------------------------------------------------

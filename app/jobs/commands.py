@@ -104,7 +104,8 @@ class Outbox:
         try:
             done = DELIVERIES[command.kind](self.session, command, connection, self.partner.client)
             if done.refused is not None:
-                outbox.refuse(self.session, command, Refused(done.refused.code, **done.refused.params))
+                refusal = Refused(done.refused.code, **done.refused.params)
+                outbox.refuse(self.session, command, refusal, in_doubt=done.in_doubt)
             else:
                 outbox.finish(self.session, command, done.result)
                 connection.last_ok_at = datetime.now(UTC)

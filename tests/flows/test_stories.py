@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select, text
 from world import World, call
 
+from app import outbox
 from app.models import Command, Event, Offer, Order, OrderPiece, Refund
 from app.sandbox.faults import Fault
 
@@ -372,6 +373,29 @@ def test_a_refund_whose_answer_is_lost_is_never_repeated(shipped: tuple[World, d
         world.work()
     assert len(deeds(world, "refund")) == 1
     assert "outcome.unknown_refund" in world.cases()
+    outbox.replay(world.session, Command.reason_code == "outcome.unknown_refund")
+    world.work()
+    assert len(deeds(world, "refund")) == 1
+    assert "outcome.unknown_refund" in world.cases()
+
+
+def test_a_refund_in_doubt_is_repeated_when_a_person_says_that_it_did_not_happen(
+    shipped: tuple[World, dict[str, Any]],
+) -> None:
+    world, _ = shipped
+    order = only_order(world)
+    world.kaufland_app.extensions["faults"].add(Fault("reset", path="/refund", effect=False))
+    world.in_shop(
+        "refund", order.id, amount="3.00", lines=[{"id": order.lines[0].id, "quantity": 1, "amount": "3.00"}]
+    )
+    world.work()
+    world.hurry()
+    world.work()
+    assert deeds(world, "refund") == []
+    outbox.replay(world.session, Command.reason_code == "outcome.unknown_refund", it_did_not_happen=True)
+    world.work()
+    assert len(deeds(world, "refund")) == 1
+    assert "outcome.unknown_refund" not in world.cases()
 
 
 def test_a_buyers_return_is_accepted_when_the_shop_refunds_it(shipped: tuple[World, dict[str, Any]]) -> None:
