@@ -82,6 +82,7 @@ PLACES: dict[str, tuple[Place, str]] = {
     "dead": (_looking, "List what is stuck, in both directions."),
     "replay": (_acting, "Work stuck events or commands off again."),
     "holiday": (_acting, "Put every offer to stock 0 and back, with proof."),
+    "remove": (_acting, "Unplug a shop or a marketplace; what it did stays readable."),
     "sync": (_acting, "Send offers to a marketplace, or leave them as they are."),
     "reseal": (_sealing, "Encrypt everything anew under the newest master key."),
     "doctor": (_checking, "Say what is wrong, and what to do."),

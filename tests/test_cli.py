@@ -497,6 +497,17 @@ def test_sync_off_warns_how_many_offers_stay(sold: World, run: Run) -> None:
     assert "is no marketplace" in says(run("sync", "off", shop_key(sold), code=1))
 
 
+def test_an_unplugged_marketplace_is_left_alone_and_its_name_is_free(sold: World, run: Run) -> None:
+    assert "1 offers stay on sale" in run("remove", "Kaufland.de").stdout
+    found = sold.session.get_one(Connection, sold.kaufland_connection)
+    assert (found.state, found.name) == ("removed", f"Kaufland.de (removed {found.id})")
+    sold.session.commit()
+    calls = len(sold.kaufland_app.extensions["faults"].calls)
+    sold.work()
+    assert len(sold.kaufland_app.extensions["faults"].calls) == calls
+    assert run("orders").stdout.count("ord_") >= 1
+
+
 def test_after_a_restore_no_number_is_given_twice(sold: World, app: Flask) -> None:
     highest = sold.session.scalar(select(func.max(Command.id)))
     sold.session.commit()

@@ -14,6 +14,7 @@ from app.commands.problems import stop
 from app.extensions import db
 from app.flows import holiday as holidays
 from app.models import Account, Command, Connection, Event, Offer
+from app.story import close_case
 
 STUCK = ("refused", "dead")
 
@@ -247,3 +248,30 @@ def sync(wish: str, connection: str, as_json: bool) -> None:
             click.echo(
                 f"Nothing is sent to {found.name} any more. {on_sale:,} offers stay on sale, as they were last sent."
             )
+
+
+# --- remove --------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("connection")
+@showing.json_option
+def remove(connection: str, as_json: bool) -> None:
+    """Unplug CONNECTION: nothing is sent there or taken from it any more. Its orders and events stay readable; offers stay as last sent."""
+    with opening.bridge():
+        found = finding.connection(db.session(), connection)
+        name = found.name
+        counted = (
+            select(func.count())
+            .select_from(Offer)
+            .where(Offer.connection_id == found.id, Offer.state == "on_sale")
+        )
+        on_sale = int(db.session.scalar(counted) or 0)
+        found.state, found.reason_code, found.reason_params = "removed", None, {}
+        found.name = f"{name} (removed {found.id})"  # the name is free for another connection
+        close_case(db.session(), account_id=found.account_id, subject=f"connection/{found.id}")
+        db.session.commit()
+        if as_json:
+            showing.as_json_text({"connection": found.key, "state": "removed", "offers_on_sale": on_sale})
+        else:
+            click.echo(f"{name} is unplugged. {on_sale:,} offers stay on sale there, as they were last sent.")

@@ -110,6 +110,14 @@ def _is_known(session: Session, marketplace: Connection, seen: m.OrderSeen) -> b
 
 def _root(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Order:
     """The row of this order, made on first sight, and locked: two looks at the same time wait for each other here."""
+    known = (
+        select(Order)
+        .where(Order.connection_id == marketplace.id, Order.external_id == seen.external_id)
+        .with_for_update()
+    )
+    order = session.scalars(known).one_or_none()
+    if order is not None:
+        return order
     session.execute(
         insert(Order)
         .values(
@@ -125,11 +133,7 @@ def _root(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Order
         )
         .on_conflict_do_nothing(index_elements=["connection_id", "external_id"])
     )
-    return session.scalars(
-        select(Order)
-        .where(Order.connection_id == marketplace.id, Order.external_id == seen.external_id)
-        .with_for_update()
-    ).one()
+    return session.scalars(known).one()
 
 
 def _free_key(session: Session, marketplace: Connection, seen: m.OrderSeen) -> str:

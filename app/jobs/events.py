@@ -32,6 +32,8 @@ from app.story import open_case
 
 BATCH = 100
 
+OF_AN_ORDER = frozenset({"order.placed", "order.changed", "order.refunded", "shipment.changed"})
+
 log = structlog.get_logger(__name__)
 
 
@@ -102,7 +104,7 @@ class Inbox:
         """
         seen = {}
         for event, data in rest:
-            if event.type.startswith(("order.", "shipment.")) and event.type != "order.deleted":
+            if event.type in OF_AN_ORDER:
                 with suppress(Exception):
                     seen[event.id] = self.translate.order(data)
         # An order that is ours may get its number in the shop by an event of this very batch; that one carries our key.
@@ -204,7 +206,7 @@ class Inbox:
                 self.session, self.connection, event.sequence, event.subject.partition("/")[2]
             )
             return None if known is None or known.newer else "superseded"
-        if event.type.startswith(("order.", "shipment.")):
+        if event.type in OF_AN_ORDER:
             return self._order(event, data)
         if event.type in {"settings.changed", "plugin.installed"}:
             shop_reports.settings(self.session, self.connection, data)

@@ -446,6 +446,13 @@ def test_every_event_is_done_and_every_command_too(shipped: tuple[World, dict[st
     assert set(world.session.scalars(select(Command.state))) == {"done"}
 
 
+def test_an_event_of_a_newer_plugin_is_kept_and_said_to_be_not_understood(shelf: World) -> None:
+    shelf.shop.outbox.add("order.updated", "order/1042", fixed={"id": 1042})
+    shelf.work()
+    event = shelf.session.scalars(select(Event).where(Event.type == "order.updated")).one()
+    assert (event.state, event.reason_code) == ("refused", "event.not_understood")
+
+
 def test_wrong_credentials_pause_the_connection_with_a_reason(shelf: World) -> None:
     shelf.kaufland.sellers.clear()
     shelf.work()
