@@ -48,6 +48,7 @@ def register(app_: Flask) -> None:
         pool_size=app_.config["SHOPBRIDGE_WEB_THREADS"],
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
+        pool_reset_on_return=None,  # in autocommit nothing is ever left to roll back
         hide_parameters=True,
         connect_args={"connect_timeout": CONNECT_SECONDS},
     )
