@@ -118,8 +118,7 @@ class Stage:
                 db.session.remove()
                 db.engine.dispose()
         finally:
-            with psycopg.connect(self.database_url, autocommit=True) as connection:
-                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop_database(self.database_url, name)
 
     def settings(self, database_url: str) -> dict[str, Any]:
         """What production has, but for the brake."""
@@ -275,3 +274,17 @@ def _as_text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def drop_database(server_url: str, name: str, tries: int = 50) -> None:
+    """Remove a database with everybody in it. Autovacuum belongs to the server and cannot be sent away: it is waited for."""
+    statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        for _ in range(tries):
+            try:
+                connection.execute(statement)
+            except psycopg.errors.InsufficientPrivilege:
+                time.sleep(0.2)
+            else:
+                return
+    raise TimeoutError(f"{name} could not be dropped")

@@ -7,6 +7,7 @@ makes a database of its own there (the user needs CREATEDB) and takes its own Re
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,8 +92,7 @@ def fresh_database(server_url: str) -> Iterator[str]:
     try:
         yield with_database(server_url, name)
     finally:
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop_database(server_url, name)
 
 
 def with_database(url: str, name: str) -> str:
@@ -100,3 +100,17 @@ def with_database(url: str, name: str) -> str:
     address, _, query = url.partition("?")
     base, _, _ = address.rpartition("/")
     return f"{base}/{name}" + (f"?{query}" if query else "")
+
+
+def drop_database(server_url: str, name: str, tries: int = 50) -> None:
+    """Remove a database with everybody in it. Autovacuum belongs to the server and cannot be sent away: it is waited for."""
+    statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        for _ in range(tries):
+            try:
+                connection.execute(statement)
+            except psycopg.errors.InsufficientPrivilege:
+                time.sleep(0.2)
+            else:
+                return
+    raise TimeoutError(f"{name} could not be dropped")
