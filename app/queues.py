@@ -23,7 +23,9 @@ FUNCTIONS = {"in": "app.jobs.drain_inbox", "out": "app.jobs.drain_outbox", "poll
 
 BELL_SECONDS = 15
 FRESH_BELL_SECONDS = 2  # until its job is queued: a ringer that dies or gives up in between must not silence the others for long
-PAUSE_SECONDS = 0.02  # between two rounds of a Ringer: what comes meanwhile is one ring; the first one never waits
+PAUSE_SECONDS = (
+    0.02  # between two rounds of a Ringer: what comes meanwhile is one ring; the first one never waits
+)
 # A marketplace with many thousand orders or offers takes a while to be read, and a look that is cut short begins at its start again.
 JOB_SECONDS: dict[Lane, int] = {"in": 120, "out": 120, "poll": 1800}
 
