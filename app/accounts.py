@@ -352,6 +352,18 @@ def rotate_secrets(
     return _newest(connection, "event"), _newest(connection, "command")
 
 
+def hand_over_secrets(session: Session, connection: Connection) -> None:
+    """Tell the shop its newest secrets by command, signed with the old ones too. The command holds no secret; they are read when it is sent."""
+    outbox.write(
+        session,
+        account_id=connection.account_id,
+        connection_id=connection.id,
+        kind="secret.rotate",
+        subject="shop",
+        key=f"secret.rotate:{datetime.now(UTC).isoformat()}",
+    )
+
+
 def _new_secrets() -> dict[str, Any]:
     return {
         direction: [{"secret": signing.new_secret(), "until": None}] for direction in ("event", "command")

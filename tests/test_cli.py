@@ -21,7 +21,7 @@ from app import accounts, cli, logs, queues
 from app.commands import playground, running
 from app.config import SETTINGS
 from app.extensions import db, safe
-from app.models import Account, Command, Connection, Event, Offer, Order, Schedule
+from app.models import Account, Command, Connection, Event, Offer, Order, Product, Schedule
 from app.rules import gtin
 from app.sandbox import kaufland
 from app.sandbox.kaufland.world import DEMO_CLIENT_KEY, DEMO_SECRET_KEY
@@ -495,6 +495,16 @@ def test_sync_off_warns_how_many_offers_stay(sold: World, run: Run) -> None:
     run("sync", "on", "Kaufland.de")
     assert sold.session.get_one(Connection, sold.kaufland_connection).sync is True
     assert "is no marketplace" in says(run("sync", "off", shop_key(sold), code=1))
+
+
+def test_a_plugin_gets_rotated_secrets_by_itself(sold: World, run: Run) -> None:
+    before = list(sold.shop.outbox.secrets)
+    run("rotate", shop_key(sold))
+    sold.work(poll=False)
+    assert next(iter(sold.shop.outbox.secrets)) not in before
+    sold.product("TEE-NEW", "4012345678901")
+    sold.work(poll=False)
+    assert sold.session.scalar(select(func.count()).select_from(Product).where(Product.sku == "TEE-NEW")) == 1
 
 
 def test_an_unplugged_marketplace_is_left_alone_and_its_name_is_free(sold: World, run: Run) -> None:

@@ -369,11 +369,14 @@ def rotate(connection: str, now: bool, as_json: bool) -> None:
     """Change the signing secrets of a shop or supplier CONNECTION; the old ones stay valid for 24 hours. Shown once."""
     with opening.bridge() as app:
         found = finding.connection(db.session(), connection, role="shop")
-        told_shop = _tells_plugin(found)
+        told_shop = _tells_plugin(found, now=now)
         event_secret, command_secret = accounts.rotate_secrets(
             db.session(), found, 0 if now else accounts.OVERLAP_HOURS
         )
+        if _hears_of_it(found, now=now):
+            accounts.hand_over_secrets(db.session(), found)
         db.session.commit()
+        queues.ring("out", found.id)
         answer = {
             "webhook_url": f"{public_url(app)}/webhooks/{found.key}",
             "connection_key": found.key,
@@ -386,9 +389,16 @@ def rotate(connection: str, now: bool, as_json: bool) -> None:
             click.echo(told_shop, err=True)
 
 
-def _tells_plugin(found: Connection) -> str:
+def _hears_of_it(found: Connection, *, now: bool) -> bool:
+    """A plugin can be told while the old secrets still prove who tells it; what has no command URL cannot."""
+    return found.provider != "standard" and found.base_url is not None and not now
+
+
+def _tells_plugin(found: Connection, *, now: bool) -> str:
     if found.provider == "standard":
         return "Give both secrets to the supplier's system."
+    if _hears_of_it(found, now=now):
+        return "The plugin gets the new secrets by itself; until then the old ones work."
     return "A plugin gets new secrets by pairing again: `shopbridge pair` gives the code, the shop keeps its connection."
 
 
