@@ -126,3 +126,13 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Any:
     report = yield
     refuse_skip(report)
     return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tables that a test left with record_property("table", ...) are shown at the end, whichever process ran it."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", []):
+                if name == "table" and getattr(report, "when", "call") == "call":
+                    terminalreporter.section(report.nodeid)
+                    terminalreporter.write_line(value)
