@@ -232,6 +232,12 @@ class ProductSeen:
     handling_days: int | None = None
     images: tuple[str, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
+    dealer_price: int | None = (
+        None  # for retailers (K1); net or gross as the shop's option `dealer_prices` says
+    )
+    vat_percent: str | None = None  # decimal text, "19"
+    brand: str | None = None
+    network_category: str | None = None  # the product's own, else the one its shop category is mapped to (K1)
 
 
 @dataclass(frozen=True)
@@ -368,3 +374,42 @@ class ShopOrderTruth:
     already: bool = False
     already_shipped: bool = False
     refund_external_id: str | None = None
+
+
+# --- money of the network ---------------------------------------------------------------------------------------------------
+
+
+class PaymentState(StrEnum):
+    """What a payment provider says about one instruction."""
+
+    PENDING = "pending"  # accepted, not final
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class PaymentWanted:
+    """One instruction to a payment provider. `of`: the provider's id of the payment that is refunded or reversed.
+
+    `account`: the provider's id of who pays or is paid; `about` is the trade's key or the payout's, for people.
+    """
+
+    amount: int
+    currency: str
+    about: str
+    account: str | None = None
+    of: str | None = None
+
+
+@dataclass(frozen=True)
+class PaymentAnswer:
+    """The truth about one payment at its provider. `key` is ours; `kind` capture, refund, payout or reverse."""
+
+    key: str
+    kind: str
+    state: PaymentState
+    amount: int
+    currency: str
+    external_id: str | None = None
+    reason: Reason | None = None
+    at: datetime | None = None

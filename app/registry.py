@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from app.outbound import Door
 
-Role = Literal["shop", "marketplace"]
+Role = Literal["shop", "marketplace", "network", "payment"]
+
+
+PACKAGES: Mapping[Role, str] = {
+    "shop": "app.shops",
+    "marketplace": "app.marketplaces",
+    "network": "app.networks",
+    "payment": "app.payments",
+}
+"""Role -> the package whose folders are its providers."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,36 @@ class ShopClient(Protocol):
     def stop_shipping(self, command_id: str, order_id: str, key: str, reason: str) -> m.ShopOrderTruth: ...
 
 
+class PaymentClient(Protocol):
+    """The verbs every payment provider has (K8, K9, K11). The bridge records and instructs; it never holds money.
+
+    Every deed carries our `key` as idempotency key: a repeat with the same key has no second effect. Raises only app.errors; Unknown when
+    the deed may have happened, then `find` is asked before anything is repeated. Amounts in minor units of `currency`.
+    """
+
+    def __init__(self, door: Door, settings: Mapping[str, Any]) -> None: ...
+
+    def check(self) -> m.ConnectionCheck: ...
+
+    def capture(self, key: str, payment: m.PaymentWanted) -> m.PaymentAnswer:
+        """Take the retailer's money for one trade."""
+
+    def refund(self, key: str, payment: m.PaymentWanted) -> m.PaymentAnswer:
+        """Give `payment.amount` of a capture (`payment.of`) back to the retailer."""
+
+    def payout(self, key: str, payment: m.PaymentWanted) -> m.PaymentAnswer:
+        """Pay a supplier (`payment.account`) what was released."""
+
+    def reverse(self, key: str, payment: m.PaymentWanted) -> m.PaymentAnswer:
+        """Take `payment.amount` of a payout (`payment.of`) back from the supplier."""
+
+    def find(self, key: str) -> m.PaymentAnswer | None:
+        """What became of an earlier call with this key; None = the provider never saw it."""
+
+    def movements(self, since: datetime) -> Iterable[m.PaymentAnswer]:
+        """What the provider has booked since then, for the daily comparison with the ledger."""
+
+
 class ShopTranslate(Protocol):
     """What a shop's translate.py offers. All raise Invalid naming the field."""
 
@@ -155,7 +194,7 @@ class ShopTranslate(Protocol):
 def providers() -> Mapping[str, Provider]:
     """All providers by key, in alphabetical order. A folder without PROVIDER is a defect and says so here."""
     found: dict[str, Provider] = {}
-    for package_name in ("app.shops", "app.marketplaces"):
+    for package_name in PACKAGES.values():
         package = importlib.import_module(package_name)
         for module in pkgutil.iter_modules(package.__path__):
             if not module.ispkg:
@@ -183,4 +222,4 @@ def translator(key: str) -> Any:
 def type_path(key: str) -> str:
     """Dotted path of a provider's package."""
     found = provider(key)
-    return f"app.{found.role}s.{key}"
+    return f"{PACKAGES[found.role]}.{key}"

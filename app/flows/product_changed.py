@@ -32,6 +32,10 @@ FIELDS = (
     "price",
     "currency",
     "handling_days",
+    "dealer_price",
+    "vat_percent",
+    "brand",
+    "network_category",
     "extra",
 )
 
@@ -110,6 +114,10 @@ def _product_row(shop: Connection, sequence: int, product: m.ProductSeen) -> dic
         "price": product.price,
         "currency": product.currency,
         "handling_days": product.handling_days,
+        "dealer_price": product.dealer_price,
+        "vat_percent": product.vat_percent,
+        "brand": product.brand,
+        "network_category": product.network_category,
         "extra": {"images": list(product.images), "attributes": product.attributes},
         "stock": product.stock,
         "in_stock": product.in_stock,

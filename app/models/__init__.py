@@ -4,6 +4,7 @@ from app.models.account import Account, ApiToken, Idempotency, Pairing
 from app.models.command import Attempt, Command
 from app.models.connection import Connection, Heartbeat, Manifest, Schedule
 from app.models.event import Event
+from app.models.network import Listing, Partnership, PriceGroup, Profile, Release, Trade, TradeLine
 from app.models.offer import Offer
 from app.models.order import Order, OrderLine, OrderPiece
 from app.models.product import Product, Reservation
@@ -20,17 +21,24 @@ __all__ = [
     "Event",
     "Heartbeat",
     "Idempotency",
+    "Listing",
     "Manifest",
     "Offer",
     "Order",
     "OrderLine",
     "OrderPiece",
     "Pairing",
+    "Partnership",
+    "PriceGroup",
     "Product",
+    "Profile",
     "Refund",
+    "Release",
     "Reservation",
     "Return",
     "Schedule",
     "Shipment",
     "Timeline",
+    "Trade",
+    "TradeLine",
 ]

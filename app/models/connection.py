@@ -26,7 +26,7 @@ class Connection(Model):
             ["account_id", "shop_id"], ["connection.account_id", "connection.id"], name="fk_connection_shop"
         ),
         CheckConstraint("state IN ('pending','active','paused','needs_attention','removed')", name="state"),
-        CheckConstraint("role IN ('shop','marketplace')", name="role"),
+        CheckConstraint("role IN ('shop','marketplace','network','payment')", name="role"),
     )
 
     id: Mapped[Key]

@@ -41,6 +41,9 @@ class Product(Model):
     price: Mapped[Big | None]
     currency: Mapped[Words | None]
     dealer_price: Mapped[Big | None]
+    vat_percent: Mapped[Words | None]
+    brand: Mapped[Words | None]
+    network_category: Mapped[Words | None]
     handling_days: Mapped[int | None]
     stock: Mapped[Big | None]
     in_stock: Mapped[bool] = mapped_column(default=True)

@@ -68,7 +68,9 @@ def upgrade() -> None:
         sa.Column("last_error_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_error_code", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("role IN ('shop','marketplace')", name=op.f("ck_connection_role")),
+        sa.CheckConstraint(
+            "role IN ('shop','marketplace','network','payment')", name=op.f("ck_connection_role")
+        ),
         sa.CheckConstraint(
             "state IN ('pending','active','paused','needs_attention','removed')",
             name=op.f("ck_connection_state"),
@@ -114,6 +116,50 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_pairing_digest")),
     )
     op.create_index(op.f("ix_pairing_account_id"), "pairing", ["account_id"], unique=False)
+    op.create_table(
+        "price_group",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("supplier_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("discount_bp", sa.Integer(), nullable=False),
+        sa.CheckConstraint("discount_bp BETWEEN 0 AND 10000", name=op.f("ck_price_group_discount")),
+        sa.ForeignKeyConstraint(
+            ["supplier_id"], ["account.id"], name=op.f("fk_price_group_supplier_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_price_group")),
+        sa.UniqueConstraint("supplier_id", "name", name=op.f("uq_price_group_supplier_id_name")),
+    )
+    op.create_table(
+        "profile",
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("supplier", sa.Boolean(), nullable=False),
+        sa.Column("retailer", sa.Boolean(), nullable=False),
+        sa.Column("address", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("return_address", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("vat_id", sa.Text(), nullable=True),
+        sa.Column("bank", sa.LargeBinary(), nullable=True),
+        sa.Column("documents", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("accepts_partners", sa.Boolean(), nullable=False),
+        sa.Column("accepts_orders", sa.Boolean(), nullable=False),
+        sa.Column("shipping_price", sa.BigInteger(), nullable=False),
+        sa.Column("shipping_free_from", sa.BigInteger(), nullable=True),
+        sa.Column("hold_minutes", sa.Integer(), nullable=False),
+        sa.Column("payout_account", sa.Text(), nullable=True),
+        sa.Column("payout_blocked", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('draft','submitted','approved','refused')", name=op.f("ck_profile_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_profile_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_profile")),
+    )
     op.create_table(
         "event",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -253,6 +299,39 @@ def upgrade() -> None:
         postgresql_where=sa.text("wait_until IS NOT NULL"),
     )
     op.create_table(
+        "partnership",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("retailer_id", sa.BigInteger(), nullable=False),
+        sa.Column("supplier_id", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("price_group_id", sa.BigInteger(), nullable=True),
+        sa.Column("policy", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('asked','active','paused','refused','ended')", name=op.f("ck_partnership_state")
+        ),
+        sa.CheckConstraint("retailer_id <> supplier_id", name=op.f("ck_partnership_two")),
+        sa.ForeignKeyConstraint(
+            ["price_group_id"],
+            ["price_group.id"],
+            name=op.f("fk_partnership_price_group_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["retailer_id"], ["account.id"], name=op.f("fk_partnership_retailer_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["supplier_id"], ["account.id"], name=op.f("fk_partnership_supplier_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_partnership")),
+        sa.UniqueConstraint(
+            "retailer_id", "supplier_id", name=op.f("uq_partnership_retailer_id_supplier_id")
+        ),
+    )
+    op.create_index(op.f("ix_partnership_supplier_id"), "partnership", ["supplier_id"], unique=False)
+    op.create_table(
         "product",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("account_id", sa.BigInteger(), nullable=False),
@@ -268,6 +347,9 @@ def upgrade() -> None:
         sa.Column("price", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.Text(), nullable=True),
         sa.Column("dealer_price", sa.BigInteger(), nullable=True),
+        sa.Column("vat_percent", sa.Text(), nullable=True),
+        sa.Column("brand", sa.Text(), nullable=True),
+        sa.Column("network_category", sa.Text(), nullable=True),
         sa.Column("handling_days", sa.Integer(), nullable=True),
         sa.Column("stock", sa.BigInteger(), nullable=True),
         sa.Column("in_stock", sa.Boolean(), nullable=False),
@@ -394,6 +476,58 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('refused','dead')"),
     )
     op.create_table(
+        "listing",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("partnership_id", sa.BigInteger(), nullable=False),
+        sa.Column("product_id", sa.BigInteger(), nullable=False),
+        sa.Column("shop_id", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("shop_product_id", sa.Text(), nullable=True),
+        sa.Column("price_rule", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("switched_on", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason_code", sa.Text(), nullable=True),
+        sa.Column("reason_params", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("stale", sa.Boolean(), nullable=False),
+        sa.Column("sent", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column(
+            "next_attempt_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('waiting','listed','withdrawn','refused')", name=op.f("ck_listing_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_listing_account_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["partnership_id"], ["partnership.id"], name=op.f("fk_listing_partnership_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["product_id"], ["product.id"], name=op.f("fk_listing_product_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["shop_id"], ["connection.id"], name=op.f("fk_listing_shop_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_listing")),
+        sa.UniqueConstraint("shop_id", "key", name=op.f("uq_listing_shop_id_key")),
+        sa.UniqueConstraint("shop_id", "product_id", name=op.f("uq_listing_shop_id_product_id")),
+        sa.UniqueConstraint("shop_id", "shop_product_id", name=op.f("uq_listing_shop_id_shop_product_id")),
+    )
+    op.create_index(
+        "ix_listing_due",
+        "listing",
+        ["shop_id", "next_attempt_at"],
+        unique=False,
+        postgresql_where=sa.text("stale"),
+    )
+    op.create_index(op.f("ix_listing_partnership_id"), "listing", ["partnership_id"], unique=False)
+    op.create_index("ix_listing_product", "listing", ["product_id"], unique=False)
+    op.create_table(
         "offer",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("account_id", sa.BigInteger(), nullable=False),
@@ -496,6 +630,31 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "release",
+        sa.Column("product_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reasons", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("category", sa.Text(), nullable=True),
+        sa.Column("price", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.Text(), nullable=True),
+        sa.Column("vat_percent", sa.Text(), nullable=True),
+        sa.Column("told", sa.Boolean(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("state IN ('released','not_released')", name=op.f("ck_release_state")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_release_account_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["product_id"], ["product.id"], name=op.f("fk_release_product_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("product_id", name=op.f("pk_release")),
+    )
+    op.create_index("ix_release_account", "release", ["account_id", "state"], unique=False)
+    op.create_index(
+        "ix_release_untold", "release", ["account_id"], unique=False, postgresql_where=sa.text("NOT told")
+    )
+    op.create_table(
         "shipment",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("order_id", sa.BigInteger(), nullable=False),
@@ -538,6 +697,58 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_timeline")),
     )
     op.create_index("ix_timeline_order", "timeline", ["order_id", "id"], unique=False)
+    op.create_table(
+        "trade",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("partnership_id", sa.BigInteger(), nullable=False),
+        sa.Column("retailer_id", sa.BigInteger(), nullable=False),
+        sa.Column("supplier_id", sa.BigInteger(), nullable=False),
+        sa.Column("retail_order_id", sa.BigInteger(), nullable=False),
+        sa.Column("order_id", sa.BigInteger(), nullable=True),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("goods", sa.BigInteger(), nullable=False),
+        sa.Column("shipping", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("fee_bp", sa.Integer(), nullable=False),
+        sa.Column("fee_vat_bp", sa.Integer(), nullable=False),
+        sa.Column("policy", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("frozen", sa.Boolean(), nullable=False),
+        sa.Column("pass_on_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("passed_on_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('received','payment_pending','held','accepted','part_shipped','shipped','closed','payment_failed','rejected','cancelled')",
+            name=op.f("ck_trade_state"),
+        ),
+        sa.CheckConstraint(
+            "total = goods + shipping AND goods >= 0 AND shipping >= 0", name=op.f("ck_trade_total")
+        ),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_trade_order_id")),
+        sa.ForeignKeyConstraint(["partnership_id"], ["partnership.id"], name=op.f("fk_trade_partnership_id")),
+        sa.ForeignKeyConstraint(["retail_order_id"], ["orders.id"], name=op.f("fk_trade_retail_order_id")),
+        sa.ForeignKeyConstraint(["retailer_id"], ["account.id"], name=op.f("fk_trade_retailer_id")),
+        sa.ForeignKeyConstraint(["supplier_id"], ["account.id"], name=op.f("fk_trade_supplier_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trade")),
+        sa.UniqueConstraint("key", name=op.f("uq_trade_key")),
+        sa.UniqueConstraint("order_id", name=op.f("uq_trade_order_id")),
+        sa.UniqueConstraint(
+            "retail_order_id", "supplier_id", "part", name=op.f("uq_trade_retail_order_id_supplier_id_part")
+        ),
+    )
+    op.create_index(
+        "ix_trade_due",
+        "trade",
+        ["pass_on_at"],
+        unique=False,
+        postgresql_where=sa.text("pass_on_at IS NOT NULL"),
+    )
+    op.create_index("ix_trade_retailer", "trade", ["retailer_id", "id"], unique=False)
+    op.create_index("ix_trade_supplier", "trade", ["supplier_id", "id"], unique=False)
     op.create_table(
         "attempt",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -618,6 +829,32 @@ def upgrade() -> None:
     op.create_index(op.f("ix_order_piece_line_id"), "order_piece", ["line_id"], unique=False)
     op.create_index("ix_order_piece_order", "order_piece", ["order_id"], unique=False)
     op.create_table(
+        "trade_line",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("trade_id", sa.BigInteger(), nullable=False),
+        sa.Column("listing_id", sa.BigInteger(), nullable=True),
+        sa.Column("product_id", sa.BigInteger(), nullable=True),
+        sa.Column("shop_line_id", sa.Text(), nullable=False),
+        sa.Column("sku", sa.Text(), nullable=True),
+        sa.Column("gtin", sa.Text(), nullable=True),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("unit_price", sa.BigInteger(), nullable=False),
+        sa.Column("vat_percent", sa.Text(), nullable=True),
+        sa.CheckConstraint("quantity > 0 AND unit_price >= 0", name=op.f("ck_trade_line_amounts")),
+        sa.ForeignKeyConstraint(
+            ["listing_id"], ["listing.id"], name=op.f("fk_trade_line_listing_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["product_id"], ["product.id"], name=op.f("fk_trade_line_product_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["trade_id"], ["trade.id"], name=op.f("fk_trade_line_trade_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trade_line")),
+        sa.UniqueConstraint("trade_id", "shop_line_id", name=op.f("uq_trade_line_trade_id_shop_line_id")),
+    )
+    op.create_table(
         "reservation",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("account_id", sa.BigInteger(), nullable=False),
@@ -693,6 +930,7 @@ def downgrade() -> None:
     op.drop_table("return_piece")
     op.drop_index("ix_reservation_open", table_name="reservation", postgresql_where=sa.text("state = 'open'"))
     op.drop_table("reservation")
+    op.drop_table("trade_line")
     op.drop_index("ix_order_piece_order", table_name="order_piece")
     op.drop_index(op.f("ix_order_piece_line_id"), table_name="order_piece")
     op.drop_table("order_piece")
@@ -702,15 +940,26 @@ def downgrade() -> None:
         "ix_attempt_command", table_name="attempt", postgresql_where=sa.text("command_id IS NOT NULL")
     )
     op.drop_table("attempt")
+    op.drop_index("ix_trade_supplier", table_name="trade")
+    op.drop_index("ix_trade_retailer", table_name="trade")
+    op.drop_index("ix_trade_due", table_name="trade", postgresql_where=sa.text("pass_on_at IS NOT NULL"))
+    op.drop_table("trade")
     op.drop_index("ix_timeline_order", table_name="timeline")
     op.drop_table("timeline")
     op.drop_table("shipment")
+    op.drop_index("ix_release_untold", table_name="release", postgresql_where=sa.text("NOT told"))
+    op.drop_index("ix_release_account", table_name="release")
+    op.drop_table("release")
     op.drop_table("refund")
     op.drop_table("order_line")
     op.drop_index(
         "ix_offer_work", table_name="offer", postgresql_where=sa.text("stale OR sent_revision < revision")
     )
     op.drop_table("offer")
+    op.drop_index("ix_listing_product", table_name="listing")
+    op.drop_index(op.f("ix_listing_partnership_id"), table_name="listing")
+    op.drop_index("ix_listing_due", table_name="listing", postgresql_where=sa.text("stale"))
+    op.drop_table("listing")
     op.drop_index(
         "ix_command_stuck", table_name="command", postgresql_where=sa.text("state IN ('refused','dead')")
     )
@@ -727,6 +976,8 @@ def downgrade() -> None:
     op.drop_index("ix_product_sku", table_name="product")
     op.drop_index("ix_product_gtin", table_name="product")
     op.drop_table("product")
+    op.drop_index(op.f("ix_partnership_supplier_id"), table_name="partnership")
+    op.drop_table("partnership")
     op.drop_index(
         "ix_orders_waiting", table_name="orders", postgresql_where=sa.text("wait_until IS NOT NULL")
     )
@@ -741,6 +992,8 @@ def downgrade() -> None:
     op.drop_index("ix_event_sequence", table_name="event")
     op.drop_index("ix_event_open", table_name="event", postgresql_where=sa.text("state IN ('due','leased')"))
     op.drop_table("event")
+    op.drop_table("profile")
+    op.drop_table("price_group")
     op.drop_index(op.f("ix_pairing_account_id"), table_name="pairing")
     op.drop_table("pairing")
     op.drop_table("idempotency")

@@ -1,0 +1,1 @@
+"""Papers that leave the house: packing slips, statements, SEPA files. Pure: data in, bytes out."""
