@@ -22,15 +22,19 @@ final class Answer
     /** @var array<string, mixed> the decoded body */
     public $body;
 
+    /** @var string what came when it was not JSON, such as a PDF */
+    public $bytes;
+
     /**
      * @param array<string, mixed> $body
      */
-    public function __construct(int $code, ?int $retryAfter = null, string $message = '', array $body = array())
+    public function __construct(int $code, ?int $retryAfter = null, string $message = '', array $body = array(), string $bytes = '')
     {
         $this->code = $code;
         $this->retryAfter = $retryAfter;
         $this->message = $message;
         $this->body = $body;
+        $this->bytes = $bytes;
     }
 
     /** One line for the panel and the log; never the raw body. */

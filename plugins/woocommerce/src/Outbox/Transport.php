@@ -37,6 +37,18 @@ class Transport
         return $this->request('GET', $this->connection->statusUrl(), $headers, '', $timeout);
     }
 
+    /**
+     * A signed question to one of the bridge's addresses for this plugin, JSON in. What is not JSON comes back as it is, in `bytes`.
+     *
+     * @param string $path like /plugin/packing-slip
+     */
+    public function ask(string $path, string $body, int $timeout, int $largest = 65536): Answer
+    {
+        $headers = $this->signed(EventId::fresh(), $body);
+        $headers['shopbridge-connection'] = $this->connection->key();
+        return $this->request('POST', $this->connection->bridgeUrl() . $path, $headers, $body, $timeout, $largest);
+    }
+
     /** The pairing request: not signed, the code in it is the proof. */
     public function connect(string $bridgeUrl, string $body): Answer
     {
@@ -61,14 +73,14 @@ class Transport
      *
      * @param array<string, string> $headers
      */
-    private function request(string $method, string $url, array $headers, string $body, int $timeout): Answer
+    private function request(string $method, string $url, array $headers, string $body, int $timeout, int $largest = 65536): Answer
     {
         $arguments = array(
             'method' => $method,
             'timeout' => $timeout,
             'redirection' => 0,
             'sslverify' => true,
-            'limit_response_size' => 65536,
+            'limit_response_size' => $largest,
             'user-agent' => 'Shopbridge-WooCommerce/' . \Shopbridge\Plugin::VERSION,
             'headers' => $headers + array('Accept' => 'application/json'),
         );
@@ -88,12 +100,14 @@ class Transport
         if (is_wp_error($response)) {
             return new Answer(0, null, mb_substr($response->get_error_message(), 0, 300));
         }
-        $decoded = json_decode((string) wp_remote_retrieve_body($response), true);
+        $bytes = (string) wp_remote_retrieve_body($response);
+        $decoded = json_decode($bytes, true);
         return new Answer(
             (int) wp_remote_retrieve_response_code($response),
             self::seconds((string) wp_remote_retrieve_header($response, 'retry-after')),
             '',
-            is_array($decoded) ? $decoded : array()
+            is_array($decoded) ? $decoded : array(),
+            is_array($decoded) ? '' : $bytes
         );
     }
 

@@ -42,6 +42,21 @@ final class TransportTest extends ShopTestCase
         );
     }
 
+    public function testAQuestionIsSignedNamesTheConnectionAndKeepsBytes(): void
+    {
+        $this->connect();
+        \FakeShop::$answers = array(array('code' => 200, 'body' => '%PDF-1.4 x'));
+        $answer = $this->transport()->ask('/plugin/packing-slip', '{"order_id":"5"}', 20, 1000);
+        $request = \FakeShop::$requests[0];
+        self::assertSame(array('%PDF-1.4 x', array()), array($answer->bytes, $answer->body));
+        self::assertSame('https://bridge.example/plugin/packing-slip', $request['url']);
+        self::assertSame(array('POST', 1000, '{"order_id":"5"}'), array($request['method'], $request['limit_response_size'], $request['body']));
+        $headers = $request['headers'];
+        self::assertSame('cn_anna', $headers['shopbridge-connection']);
+        $signature = $headers['webhook-signature'];
+        self::assertTrue(Signature::holds(array(self::SECRET), $headers['webhook-id'], $headers['webhook-timestamp'], $signature, $request['body'], time()));
+    }
+
     public function testNoAnswerIsAnAnswerWithCodeZero(): void
     {
         $this->connect();
