@@ -293,12 +293,15 @@ def _shop_settings(provider: str, told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def adopt_marketplaces(session: Session, shop: Connection) -> None:
-    """Marketplaces of the account that have no shop yet send their orders to this one, and look at its products at once."""
+    """Marketplaces of the account that have no shop yet send their orders to this one, and look at its products at once.
+
+    So does the connection of the dropshipping network (K6), which is there from the day the merchant became a supplier.
+    """
     adopted = session.scalars(
         update(Connection)
         .where(
             Connection.account_id == shop.account_id,
-            Connection.role == "marketplace",
+            Connection.role.in_(("marketplace", "network")),
             Connection.shop_id.is_(None),
         )
         .values(shop_id=shop.id)
