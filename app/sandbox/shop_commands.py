@@ -194,14 +194,31 @@ def _upsert(shop: Shop, data: Mapping[str, Any]) -> Told:
     wanted = {
         name: data[name] for name in ("name", "sku", "gtin", "price", "status") if data.get(name) is not None
     }
+    wanted |= {name: data[name] for name in ("brand", "images", "managed") if data.get(name)}
     if data.get("stock_quantity") is not None:
-        wanted["stock"] = data["stock_quantity"]
+        wanted |= {"stock": data["stock_quantity"], "counted": True}
     if found is None:
-        made = shop.add_product(wanted | {"key": data["key"]})
-        return {"product_id": str(made.id), "created": True}, True
-    found.key = data["key"]
+        found = shop.add_product(wanted | {"key": data["key"], "category": data.get("category")})
+        return {"product_id": str(found.id), "created": True, "sequence": shop.outbox.draw_sequence()}, True
+    found.key, found.category = data["key"], found.category or data.get("category")
     shop.change_product(found.id, wanted)
-    return {"product_id": str(found.id), "created": False}, True
+    return {"product_id": str(found.id), "created": False, "sequence": shop.outbox.draw_sequence()}, True
+
+
+def _release(shop: Shop, data: Mapping[str, Any]) -> Told:
+    """Kept beside the product, as the product's page shows it. A product that is gone by now is no fault."""
+    ours = [(told, shop.products.get(_number(told["product_id"]))) for told in data["products"]]
+    changed = False
+    for told, product in ours:
+        if product is not None:
+            news = {"state": told["state"], "reasons": told["reasons"]}
+            changed, product.release = changed or product.release != news, news
+    unknown = [told["product_id"] for told, product in ours if product is None]
+    return {"known": len(ours) - len(unknown), "unknown": unknown}, changed
+
+
+def _number(identifier: Any) -> int:
+    return int(identifier) if str(identifier).isdecimal() else 0
 
 
 def _set_stock(shop: Shop, data: Mapping[str, Any]) -> Told:
@@ -244,6 +261,7 @@ COMMANDS: Mapping[str, Callable[[Shop, Mapping[str, Any]], Told]] = {
     "order.label_sender": _label_sender,
     "order.timeline": _timeline,
     "product.upsert": _upsert,
+    "product.release": _release,
     "stock.set": _set_stock,
     "events.resend": _resend,
     "secret.rotate": _rotate,

@@ -60,6 +60,29 @@ class Product:
     status: str = "publish"
     key: str | None = None
     handling_days: int | None = None
+    dealer_price: str | None = None
+    network_category: str | None = None
+    brand: str | None = None
+    tax_rate: str | None = None
+    images: list[str] = field(default_factory=list)
+    category: str | None = None
+    categories: list[dict[str, Any]] = field(default_factory=list)
+    managed: bool = False
+    release: dict[str, Any] | None = None
+
+
+# What the merchant may fill in beside WooCommerce's own fields.
+EXTRAS: Final = (
+    "handling_days",
+    "dealer_price",
+    "network_category",
+    "brand",
+    "tax_rate",
+    "images",
+    "category",
+    "categories",
+    "managed",
+)
 
 
 @dataclass
@@ -110,6 +133,7 @@ class Order:
     refunds: list[Refund] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     label_sender: dict[str, Any] | None = None
+    labels: list[dict[str, Any]] = field(default_factory=list)
     timeline: dict[str, Any] | None = None
     billing: dict[str, Any] = field(default_factory=dict)
     address: dict[str, Any] = field(default_factory=dict)
@@ -173,7 +197,7 @@ class Shop:
                 kind=wanted.get("type", "simple"),
                 status=wanted.get("status", "publish"),
                 key=wanted.get("key"),
-                handling_days=wanted.get("handling_days"),
+                **{name: wanted[name] for name in EXTRAS if name in wanted},
             )
             self.products[number] = made
             self.outbox.add("product.changed", f"product/{number}")
@@ -183,7 +207,7 @@ class Shop:
         """New values; a change of stock is reported as stock.changed, everything as product.changed."""
         with self.lock:
             product = self.product(number)
-            for name in ("name", "sku", "gtin", "status", "counted", "handling_days"):
+            for name in ("name", "sku", "gtin", "status", "counted", *EXTRAS):
                 if name in wanted:
                     setattr(product, name, wanted[name])
             if "price" in wanted:
@@ -319,6 +343,18 @@ class Shop:
                 self.outbox.add("shipment.changed", f"order/{order.id}")
             return order
 
+    def print_label(self, number: Any) -> Order:
+        """A shipping label with its sender; None = the shop itself. NotObeyed while a retailer's address is not known (K7)."""
+        with self.lock:
+            order = self.order(number)
+            of_network = (order.source or {}).get("marketplace") == "dropshipping"
+            if of_network and order.label_sender is None:
+                raise NotObeyed(
+                    "label.sender_unknown", "The retailer's address is not known yet.", "data.order_id"
+                )
+            order.labels.append({"sender": order.label_sender})
+            return order
+
     def complete(self, number: Any, parcel: Mapping[str, Any] | None) -> Order:
         """Packed and gone, with or without a tracking number."""
         with self.lock:
@@ -414,13 +450,20 @@ class Shop:
             "regular_price": price,
             "backorders": "no",
             "weight": "",
-            "images": [],
+            "images": [
+                {"id": place, "src": address, "alt": ""} for place, address in enumerate(product.images, 1)
+            ],
             "attributes": [],
+            "categories": product.categories,
             "shopbridge": {
                 "currency": CURRENCY,
                 "prices_include_tax": True,
                 "gtin": product.gtin or None,
                 "handling_days": product.handling_days,
+                "dealer_price": product.dealer_price,
+                "network_category": product.network_category,
+                "brand": product.brand,
+                "tax_rate": product.tax_rate,
             },
         }
 
@@ -511,11 +554,16 @@ class Shop:
                 "orders": [
                     self.order_json(order)
                     | {"notes": order.notes, "stop": order.stop, "label_sender": order.label_sender}
-                    | {"source": order.source}
+                    | {"source": order.source, "labels": order.labels}
                     for order in self.orders.values()
                 ],
                 "stock": {product.sku: product.stock for product in self.products.values()},
-                "products": [self.product_json(product) for product in self.products.values()],
+                "products": [
+                    self.product_json(product)
+                    | {"key": product.key, "managed": product.managed, "release": product.release}
+                    | {"category": product.category}
+                    for product in self.products.values()
+                ],
                 "refunds": [
                     _refund_json(each) | {"order_id": order.id}
                     for order in self.orders.values()

@@ -17,9 +17,10 @@ from marshmallow import Schema, fields
 
 from app.shops import schemas
 from app.shops.envelope import MAX_ID, MAX_INTEGER
-from app.shops.reading import Amount, Count, Currency, Flag, Moment, ShopId
+from app.shops.reading import Amount, Count, Currency, Flag, Moment, Percent, ShopId
 
 _AMOUNT_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,3})?$"
+_PERCENT_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,4})?$"
 
 
 def document() -> dict[str, Any]:
@@ -78,6 +79,8 @@ def _kind(field: fields.Field[Any]) -> dict[str, Any]:
             return {"type": "integer", "minimum": field.lowest, "maximum": field.highest}
         case Amount():
             return {"type": "string", "pattern": _AMOUNT_PATTERN, "examples": ["7.90"]}
+        case Percent():
+            return {"type": "string", "pattern": _PERCENT_PATTERN, "examples": ["19"]}
         case Moment():
             return {"type": "string", "format": "date-time"}
         case Flag():

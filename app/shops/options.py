@@ -88,6 +88,29 @@ class ShopOptions(Schema):
             ),
         ),
     )
+    dealer_prices = fields.String(
+        load_default="net",
+        validate=validate.OneOf(("net", "gross")),
+        metadata=shown(
+            said("Händlerpreise sind", "Dealer prices are"),
+            said(
+                "Ob die Händlerpreise an Ihren Artikeln netto (net) oder brutto (gross) gemeint sind. Händlern wird brutto berechnet.",
+                "Whether the dealer prices of your products are meant net or gross. Retailers are charged gross.",
+            ),
+        ),
+    )
+    dealer_vat_percent = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Regexp(r"([0-9]{1,2}|100)(\.[0-9]{1,4})?\Z", error='a percentage like "19"'),
+        metadata=shown(
+            said("Mehrwertsteuersatz der Händlerpreise", "VAT rate of the dealer prices"),
+            said(
+                "In Prozent, für Artikel, bei denen der Shop keinen Satz kennt. Zum Beispiel 19.",
+                "In percent, for products whose rate the shop does not know. For example 19.",
+            ),
+        ),
+    )
     locale = fields.String(
         load_default="de",
         validate=validate.OneOf(("de", "en")),

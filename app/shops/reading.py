@@ -47,6 +47,7 @@ _NO_DECIMALS = frozenset(
 _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 _AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,10})?")
+_PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?")
 
 # Our word for each of theirs, written with dashes or with underscores.
 _STATUSES = {
@@ -121,6 +122,20 @@ class Amount(Strict[Decimal]):
         ):
             return Decimal(value)
         return None
+
+
+class Percent(Strict[str]):
+    """A percentage as text, "19" or "5.5"; comes out without zeros that mean nothing ("19.0000" is "19")."""
+
+    expected = 'a percentage as text like "19"'
+
+    def take(self, value: Any) -> str | None:
+        """None for numbers, signs, a percent sign, and for more than a hundred."""
+        if not isinstance(value, str) or not _PERCENT.fullmatch(value) or Decimal(value) > 100:
+            return None
+        whole, _, part = value.partition(".")
+        part = part.rstrip("0")
+        return f"{int(whole)}.{part}" if part else str(int(whole))
 
 
 class Moment(Strict[datetime]):

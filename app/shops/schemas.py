@@ -12,7 +12,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from app.shops.envelope import MAX_INTEGER
-from app.shops.reading import MAX_ID, MAX_TITLE, Amount, Count, Currency, Flag, Moment, ShopId, Text
+from app.shops.reading import MAX_ID, MAX_TITLE, Amount, Count, Currency, Flag, Moment, Percent, ShopId, Text
 
 
 def _says(meaning: str) -> dict[str, str]:
@@ -87,6 +87,21 @@ class ProductData(Lenient):
         values=Text(2_000),
         load_default=dict,
         metadata=_says('For example {"Sorte": "Assam"}.'),
+    )
+    dealer_price = Amount(
+        load_default=None,
+        allow_none=True,
+        metadata=_says("What retailers pay (K1); net or gross as your option dealer_prices says."),
+    )
+    vat_percent = Percent(
+        load_default=None, allow_none=True, metadata=_says("VAT of this product, in percent.")
+    )
+    brand = Text(190, load_default=None, allow_none=True, metadata=_says("The maker's name."))
+    network_category = Text(
+        64,
+        load_default=None,
+        allow_none=True,
+        metadata=_says("A key of the network's categories. Nothing is released without (K1)."),
     )
 
 
@@ -482,6 +497,33 @@ class ProductUpsert(Lenient):
     stock_quantity = Count(lowest=-(2**31), load_default=None, allow_none=True)
     images = fields.List(Text(2_000), load_default=list)
     status = Text(64, load_default=None, allow_none=True)
+    brand = Text(190, load_default=None, allow_none=True)
+    category = Text(190, load_default=None, allow_none=True, metadata=_says("Its name."))
+    managed = Flag(load_default=False, metadata=_says("The bridge keeps its stock."))
+
+
+class ReleaseReason(Lenient):
+    """Why a product is not released, in the shop's language, and the field that mends it."""
+
+    code = Text(100, required=True)
+    text = Text(required=True)
+    field = Text(64, required=True, allow_none=True)
+
+
+class ReleaseState(Lenient):
+    """Whether retailers may list one product (K1, K2)."""
+
+    product_id = ShopId(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(["released", "not_released"]))
+    reasons = fields.List(fields.Nested(ReleaseReason), required=True)
+
+
+class ProductRelease(Lenient):
+    """`product.release`: what retailers may list, and which field of the others is missing."""
+
+    products = fields.List(
+        fields.Nested(ReleaseState), required=True, validate=validate.Length(min=1, max=100)
+    )
 
 
 class StockSet(Lenient):
@@ -524,6 +566,7 @@ COMMANDS: Mapping[str, Schema] = {
     "order.label_sender": OrderLabelSender(),
     "order.timeline": OrderTimeline(),
     "product.upsert": ProductUpsert(),
+    "product.release": ProductRelease(),
     "stock.set": StockSet(),
     "events.resend": EventsResend(),
     "secret.rotate": SecretRotate(),
@@ -612,6 +655,14 @@ class ProductWritten(Lenient):
 
     product_id = ShopId(required=True)
     created = Flag(required=True)
+    sequence = Sequence(load_default=None, allow_none=True)
+
+
+class ReleaseShown(Lenient):
+    """How many of the products the shop has, and which it does not know."""
+
+    known = Count(required=True)
+    unknown_ = fields.List(ShopId(), load_default=list, data_key="unknown")
 
 
 class StockNow(Lenient):
@@ -640,6 +691,7 @@ ANSWERS: Mapping[str, Schema] = {
     "order.label_sender": OfOrder(),
     "order.timeline": OfOrder(),
     "product.upsert": ProductWritten(),
+    "product.release": ReleaseShown(),
     "stock.set": StockNow(),
     "events.resend": Queued(),
     "secret.rotate": Lenient(),

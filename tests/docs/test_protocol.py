@@ -54,7 +54,9 @@ CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "event.envelope": schema_of(schemas.EnvelopeData),
     "refund": schema_of(schemas.RefundData),
     "command.order.create": schema_of(schemas.CommandEnvelope),
+    "command.product.release": schema_of(schemas.CommandEnvelope),
     "command.answer": schema_of(schemas.AnswerEnvelope),
+    "answer.product.release": schema_of(schemas.AnswerEnvelope),
 }
 PLUGIN: Mapping[str, Callable[[Any], Any]] = {
     "product": woocommerce.product,
@@ -94,8 +96,11 @@ def test_every_example_of_the_protocol_goes_through_our_schemas(name: str) -> No
         return
     data = json.loads(raw)
     CHECKS[name](data)
-    if name == "command.order.create":
-        read(schemas.COMMANDS["order.create"], data["data"])
+    what, _, kind = name.partition(".")
+    if what == "command" and kind in schemas.COMMANDS:
+        read(schemas.COMMANDS[kind], data["data"])
+    if what == "answer":
+        read(schemas.ANSWERS[kind], data["data"])
     if name == "command.answer":
         read(schemas.ANSWERS["order.create"], data["data"])
 

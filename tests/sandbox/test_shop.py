@@ -324,6 +324,7 @@ def test_every_command_of_the_protocol_is_obeyed_and_safe_to_repeat(paired: Hand
             "price": "9.90",
             "stock_quantity": 4,
         },
+        "product.release": {"products": [{"product_id": "11", "state": "released", "reasons": []}]},
         "stock.set": {"product_id": "11", "stock_quantity": 8, "key": "st1"},
         "events.resend": {"ranges": [[1, 2]], "all_products": False},
         "secret.rotate": {
@@ -596,6 +597,58 @@ def test_the_same_seed_gives_the_same_ids() -> None:
 
     assert ids(7) == ids(7)
     assert ids(7) != ids(8)
+
+
+def test_a_label_of_a_retailers_order_is_refused_until_his_address_came(paired: Hand) -> None:
+    source = {"marketplace": "dropshipping", "name": "Bücher Boldt", "order_id": "88"}
+    order = paired.command("order.create", draft() | {"source": source})[1]["data"]["order_id"]
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        paired.post(f"/orders/{order}/label", {})
+    assert json.loads(refusal.value.read())["code"] == "label.sender_unknown"
+    paired.command("order.label_sender", {"order_id": order, "address": {"company": "Bücher Boldt"}})
+    paired.post(f"/orders/{order}/label", {})
+    told = next(each for each in paired.books()["orders"] if str(each["id"]) == order)
+    assert [label["sender"]["company"] for label in told["labels"]] == ["Bücher Boldt"]
+
+
+def test_what_is_released_stands_beside_the_product_and_unknown_ones_are_named(paired: Hand) -> None:
+    missing = {"code": "release.gtin_missing", "text": "no GTIN", "field": "gtin"}
+    told = {
+        "products": [
+            {"product_id": "11", "state": "not_released", "reasons": [missing]},
+            {"product_id": "99", "state": "released", "reasons": []},
+        ]
+    }
+    answer = paired.command("product.release", told)[1]
+    assert (answer["result"], answer["data"]) == ("done", {"known": 1, "unknown": ["99"]})
+    assert paired.books()["products"][0]["release"]["reasons"] == [missing]
+
+
+def test_an_upsert_finds_by_key_then_gtin_and_leaves_what_it_does_not_name(paired: Hand) -> None:
+    wanted = {
+        "key": "p1",
+        "name": "Darjeeling",
+        "gtin": "4012345678901",
+        "price": "9.90",
+        "stock_quantity": 4,
+        "images": ["https://tee.example/a.jpg"],
+        "brand": "Hathikuli",
+        "category": "Tee",
+        "managed": True,
+    }
+    made = paired.command("product.upsert", wanted)[1]["data"]
+    assert made["created"] is True
+    assert (
+        paired.command("product.upsert", {"key": "p1", "name": "Darjeeling 2"})[1]["data"]["created"] is False
+    )
+    taken_over = paired.command("product.upsert", {"key": "p2", "name": "X", "gtin": "4012345678901"})[1][
+        "data"
+    ]
+    assert taken_over["product_id"] == made["product_id"]
+    product = next(each for each in paired.books()["products"] if str(each["id"]) == made["product_id"])
+    assert (product["price"], product["stock_quantity"], product["category"]) == ("9.90", 4, "Tee")
+    assert [image["src"] for image in product["images"]] == ["https://tee.example/a.jpg"]
+    assert (product["key"], product["managed"], product["shopbridge"]["brand"]) == ("p2", True, "Hathikuli")
 
 
 def test_the_simulated_shop_speaks_to_nobody_else() -> None:

@@ -244,6 +244,8 @@ def test_both_providers_use_this_client_and_have_labels_in_two_languages() -> No
             "new_order_status": "processing",
             "tracking_wait_hours": 3,
             "receives_orders": True,
+            "dealer_prices": "net",
+            "dealer_vat_percent": None,
             "locale": "de",
         }
         for name, each in settings.fields.items():

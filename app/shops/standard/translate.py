@@ -18,7 +18,8 @@ def product(data: Mapping[str, Any]) -> m.ProductSeen:
     """`data` of product.changed. A price needs its currency; `in_stock` follows `stock` where that is counted."""
     seen = read(schemas.PRODUCT, data)
     currency, price = seen["currency"], seen["price"]
-    if price is not None and currency is None:
+    dealer_price = seen["dealer_price"]
+    if currency is None and (price is not None or dealer_price is not None):
         raise Invalid("field.missing", field="data.currency", expected="a currency with the price")
     return m.ProductSeen(
         external_id=seen["id"],
@@ -35,6 +36,12 @@ def product(data: Mapping[str, Any]) -> m.ProductSeen:
         handling_days=seen["handling_days"],
         images=tuple(seen["images"]),
         attributes=dict(seen["attributes"]),
+        dealer_price=None
+        if dealer_price is None
+        else exact_minor_units(dealer_price, currency, "data.dealer_price"),
+        vat_percent=seen["vat_percent"],
+        brand=filled(seen["brand"]),
+        network_category=filled(seen["network_category"]),
     )
 
 

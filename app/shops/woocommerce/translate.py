@@ -6,7 +6,7 @@ null stock, `manage_stock` "parent", totals without tax and with many decimals, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.shops.reading import (
     Amount,
     Count,
     Currency,
+    Percent,
     ShopId,
     Strict,
     Text,
@@ -54,6 +55,22 @@ class _Price(Strict[str]):
         return value if Amount(decimals=_DECIMALS).take(value) is not None else None
 
 
+class _DealerPrice(Strict[str]):
+    """As _Price; a sign passes, because a price below zero must be shown as wrong (K1) and must not hold up the stock."""
+
+    expected = 'a price as text like "4.20", or ""'
+
+    def take(self, value: Any) -> str | None:
+        bare = value.removeprefix("-") if isinstance(value, str) else value
+        return value if bare == "" or Amount(decimals=_DECIMALS).take(bare) is not None else None
+
+
+class _Category(Lenient):
+    """A shop's category; the plugin adds the network category that the merchant mapped it to."""
+
+    network_category = Text(64, load_default=None, allow_none=True)
+
+
 class _Image(Lenient):
     src = Text(2_000, load_default="", allow_none=True)
 
@@ -69,6 +86,10 @@ class _ProductExtra(Lenient):
     currency = Currency(load_default=None, allow_none=True)
     gtin = Text(64, load_default=None, allow_none=True)
     handling_days = Count(load_default=None, allow_none=True)
+    dealer_price = _DealerPrice(load_default=None, allow_none=True)
+    network_category = Text(64, load_default=None, allow_none=True)
+    brand = Text(10_000, load_default=None, allow_none=True)
+    tax_rate = Percent(load_default=None, allow_none=True)
 
 
 class _Product(Lenient):
@@ -85,6 +106,7 @@ class _Product(Lenient):
     stock_status = Text(64, required=True)
     images = fields.List(fields.Nested(_Image), load_default=list, allow_none=True)
     attributes = fields.List(fields.Nested(_Attribute), load_default=list, allow_none=True)
+    categories = fields.List(fields.Nested(_Category), load_default=list, allow_none=True)
     shopbridge = fields.Nested(_ProductExtra, load_default=dict)
 
 
@@ -174,6 +196,10 @@ def product(data: Mapping[str, Any]) -> m.ProductSeen:
         attributes={
             one["name"]: one["option"] for one in seen["attributes"] or () if one["name"] and one["option"]
         },
+        dealer_price=_dealer_price(extra.get("dealer_price"), currency or "EUR"),
+        vat_percent=extra.get("tax_rate"),
+        brand=filled((extra.get("brand") or "")[:190]),
+        network_category=filled(extra.get("network_category")) or _mapped(seen["categories"] or ()),
     )
 
 
@@ -281,6 +307,16 @@ def _counted(seen: Mapping[str, Any]) -> int | None:
 
 def _in_stock(seen: Mapping[str, Any]) -> bool:
     return seen["stock_status"] in _IN_STOCK
+
+
+def _dealer_price(text: str | None, currency: str) -> int | None:
+    """Minor units, rounded half up."""
+    return minor_units(Decimal(text), currency) if text and text != "-" else None
+
+
+def _mapped(categories: Iterable[Mapping[str, Any]]) -> str | None:
+    """The network category of the first shop category that has one."""
+    return next((key for each in categories if (key := filled(each["network_category"]))), None)
 
 
 def _none_if_zero(identifier: str | None) -> str | None:

@@ -72,6 +72,31 @@ def test_a_product() -> None:
     )
 
 
+def test_what_the_network_needs() -> None:
+    network = {
+        "dealer_price": "4.20",
+        "vat_percent": "5.50",
+        "brand": " Hathikuli",
+        "network_category": "food.tea",
+    }
+    seen = translate.product(PRODUCT | network)
+    told = (seen.dealer_price, seen.vat_percent, seen.brand, seen.network_category)
+    assert told == (420, "5.5", "Hathikuli", "food.tea")
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"dealer_price": "4.205"}, "field.invalid data.dealer_price"),
+        ({"dealer_price": "-4.20"}, "field.invalid data.dealer_price"),
+        ({"vat_percent": "101"}, "field.invalid data.vat_percent"),
+        ({"price": None, "currency": None, "dealer_price": "4.20"}, "field.missing data.currency"),
+    ],
+)
+def test_a_network_field_that_is_not_right_is_named(changed: dict[str, Any], named: str) -> None:
+    assert refused(translate.product, PRODUCT | changed) == named
+
+
 def test_the_least_that_a_product_may_say() -> None:
     seen = translate.product({"id": 17, "title": "Assam"})
     assert (seen.external_id, seen.price, seen.stock, seen.in_stock, seen.published) == (

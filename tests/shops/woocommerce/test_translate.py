@@ -130,6 +130,44 @@ def test_the_gtin_of_the_field_that_the_merchant_chose_wins() -> None:
     assert seen.gtin == "9783161484100"
 
 
+NETWORK = {"dealer_price": "4.205", "network_category": None, "brand": " Hathikuli ", "tax_rate": "19.0000"}
+
+
+def test_what_the_network_needs_comes_with_the_product() -> None:
+    """K1: dealer price rounded half up, the tax rate without zeros that mean nothing."""
+    seen = translate.product(lamp(shopbridge=NETWORK | {"currency": "EUR", "network_category": "food.tea"}))
+    told = (seen.dealer_price, seen.vat_percent, seen.brand, seen.network_category)
+    assert told == (421, "19", "Hathikuli", "food.tea")
+
+
+def test_the_first_mapped_category_counts_where_the_product_has_none_of_its_own() -> None:
+    categories = [
+        {"id": 1, "name": "Tee", "slug": "tee"},
+        {"id": 2, "name": "Assam", "slug": "assam", "network_category": "food.tea"},
+        {"id": 3, "name": "Alles", "slug": "alles", "network_category": "other.other"},
+    ]
+    assert translate.product(lamp(categories=categories, shopbridge=NETWORK)).network_category == "food.tea"
+    own = NETWORK | {"network_category": "food.coffee"}
+    assert translate.product(lamp(categories=categories, shopbridge=own)).network_category == "food.coffee"
+    assert translate.product(lamp(categories=None)).network_category is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "seen"), [("", None), (None, None), ("-", None), ("-1.00", -100), ("0", 0)]
+)
+def test_a_dealer_price_that_is_wrong_is_seen_and_does_not_hold_up_the_stock(
+    typed: str | None, seen: int | None
+) -> None:
+    product = translate.product(lamp(shopbridge=NETWORK | {"dealer_price": typed}))
+    assert (product.dealer_price, product.stock) == (seen, 5)
+
+
+@pytest.mark.parametrize("changed", [{"dealer_price": 4.2}, {"dealer_price": "4,20"}, {"tax_rate": "19 %"}])
+def test_a_network_field_that_cannot_be_read_is_named(changed: dict[str, Any]) -> None:
+    named = f"field.invalid data.shopbridge.{next(iter(changed))}"
+    assert refused(translate.product, lamp(shopbridge=NETWORK | changed)) == named
+
+
 def test_a_variation_is_a_product_with_a_parent_and_its_own_attributes() -> None:
     seen = translate.product(
         lamp(
