@@ -1,0 +1,495 @@
+"""A second mind about money: a small, pure ledger written from the rules alone (mission K8-K11, reliability 4.1-4.3), never from app.ledger.
+
+It keeps no accounts. It keeps what happened to each trade and says by arithmetic what must be where. When it disagrees with app.ledger, one
+of the two is wrong; the stories in stories.journal, computed by hand, are the third opinion. The points that the rules leave open are decided
+at the top of stories.journal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+Evidence = Literal["carrier_scan", "delivered"]
+
+
+# --- what can happen --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Terms:
+    """One supplier's part of an order, in minor units: `lines` name -> (quantity, gross price of one)."""
+
+    key: str
+    supplier: str
+    currency: str
+    lines: Mapping[str, tuple[int, int]]
+    shipping: int = 0
+    fee_bp: int = 0
+    vat_bp: int = 1900
+    policy: Literal["tracking", "carrier_scan", "delivered"] = "tracking"
+    days: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(count * price for count, price in self.lines.values()) + self.shipping
+
+
+@dataclass(frozen=True)
+class Captured:
+    """The provider has the retailer's money."""
+
+    trade: str
+
+
+@dataclass(frozen=True)
+class CaptureFailed:
+    """The provider did not get it."""
+
+    trade: str
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """The supplier shipped; `number` is what he typed, None = nothing."""
+
+    trade: str
+    parcel: str
+    number: str | None
+    units: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The carrier scanned a parcel, or delivered it."""
+
+    trade: str
+    parcel: str
+    kind: Evidence
+
+
+@dataclass(frozen=True)
+class LookAtDue:
+    """The clock looks for parcels that were delivered long enough ago."""
+
+
+@dataclass(frozen=True)
+class Refund:
+    """A refund object in the supplier's shop (K8)."""
+
+    trade: str
+    key: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Status CANCELLED in the supplier's shop, a rejection, or the end of the time to accept (K9)."""
+
+    trade: str
+    key: str = "cancel"
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """A chargeback was opened over this amount."""
+
+    trade: str
+    key: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class DisputeOver:
+    """It was decided; `won`: the money stays."""
+
+    trade: str
+    key: str
+    won: bool
+
+
+@dataclass(frozen=True)
+class Payout:
+    """What is payable now is sent to the supplier's bank."""
+
+    supplier: str
+    currency: str
+    key: str
+
+
+@dataclass(frozen=True)
+class PayoutEnds:
+    """The provider's word about a payout."""
+
+    key: str
+    done: bool
+
+
+@dataclass(frozen=True)
+class Status:
+    """Some status word of a shop that is no event about money: REFUNDED, COMPLETED, processing ... (K8, K12)."""
+
+    trade: str
+    word: str
+
+
+TradeEvent = Captured | CaptureFailed | Parcel | Seen | Refund | Cancel | Dispute | DisputeOver | Status
+Event = TradeEvent | LookAtDue | Payout | PayoutEnds
+
+
+# --- what must be where -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Balances:
+    """One trade's money in minor units. `released` is gross: the supplier's part and our fee with its VAT."""
+
+    captured: int = 0
+    refunded: int = 0
+    released: int = 0
+    paid_out: int = 0
+    escrow: int = 0
+    payable: int = 0
+    receivable: int = 0
+    disputed: int = 0
+    fees: int = 0
+    fee_vat: int = 0
+
+
+def half_up(amount: int, basis_points: int) -> int:
+    """That many basis points of an amount that is not negative, rounded half up, in whole numbers."""
+    return (amount * basis_points + 5000) // 10000
+
+
+@dataclass
+class Share:
+    """A part of the captured money that goes back: so much out of escrow, so much (gross) out of what was released."""
+
+    escrow: int = 0
+    released: int = 0
+
+    @property
+    def amount(self) -> int:
+        return self.escrow + self.released
+
+
+@dataclass
+class Sent:
+    """One parcel and what is known of it. `value` None = not released yet."""
+
+    units: Mapping[str, int]
+    proven: bool
+    delivered_at: datetime | None = None
+    value: int | None = None
+
+
+@dataclass
+class Story:
+    """Everything that happened to one trade."""
+
+    terms: Terms
+    captured: int = 0
+    failed: bool = False
+    cancelled: bool = False
+    parcels: dict[str, Sent] = field(default_factory=dict)
+    returned: dict[str, Share] = field(default_factory=dict)  # refunds, cancellations and lost disputes
+    refused: set[str] = field(default_factory=set)
+    disputes: dict[str, Share] = field(default_factory=dict)  # the open ones
+    closed: set[str] = field(default_factory=set)
+    paid: int = 0
+    under_way: int = 0
+    netted: int = 0  # what this trade gave to (minus: got from) other trades of the same supplier
+
+    @property
+    def frozen(self) -> bool:
+        return bool(self.disputes)
+
+    @property
+    def released(self) -> int:
+        return sum(parcel.value or 0 for parcel in self.parcels.values())
+
+    @property
+    def gone(self) -> int:
+        """What cannot be asked back again: refunded or held by a dispute."""
+        return sum(share.amount for share in self._shares())
+
+    @property
+    def escrow(self) -> int:
+        return self.captured - self.released - sum(share.escrow for share in self._shares())
+
+    @property
+    def earned(self) -> int:
+        """What the supplier was released, gross, and did not have to give back: the basis of the fee."""
+        return self.released - sum(share.released for share in self._shares())
+
+    @property
+    def fee(self) -> int:
+        return half_up(self.earned, self.terms.fee_bp)
+
+    @property
+    def vat(self) -> int:
+        return half_up(self.fee, self.terms.vat_bp)
+
+    @property
+    def claim(self) -> int:
+        """What the supplier has to get for this trade; below zero he owes it."""
+        return self.earned - self.fee - self.vat - self.paid - self.under_way - self.netted
+
+    def _shares(self) -> Iterable[Share]:
+        yield from self.returned.values()
+        yield from self.disputes.values()
+
+    def balances(self) -> Balances:
+        return Balances(
+            captured=self.captured,
+            refunded=sum(share.amount for share in self.returned.values()),
+            released=self.released,
+            paid_out=self.paid,
+            escrow=self.escrow,
+            payable=max(self.claim, 0),
+            receivable=max(-self.claim, 0),
+            disputed=sum(share.amount for share in self.disputes.values()),
+            fees=self.fee,
+            fee_vat=self.vat,
+        )
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------------------
+
+
+class SecondLedger:
+    """Plays events and knows the balances. `now` is the only clock."""
+
+    def __init__(self, now: datetime, *, reserve_bp: int = 0) -> None:
+        self.now = now
+        self.reserve_bp = reserve_bp
+        self.stories: dict[str, Story] = {}
+        self.numbers: dict[str, tuple[str, str]] = {}  # tracking number -> the trade and parcel that used it
+        self.payouts: dict[str, tuple[str, dict[str, int]] | None] = {}
+        self.blocked: set[str] = set()
+
+    def open(self, terms: Terms) -> None:
+        self.stories[terms.key] = Story(terms)
+
+    def balances(self, trade: str) -> Balances:
+        return self.stories[trade].balances()
+
+    def play(self, event: Event) -> None:
+        """Let one event happen; the same event again changes nothing."""
+        if isinstance(event, Payout):
+            self._pay(event.supplier, event.currency, event.key)
+        elif isinstance(event, PayoutEnds):
+            self._end_payout(event.key, done=event.done)
+        elif isinstance(event, LookAtDue):
+            for story in self.stories.values():
+                self._release_what_may_be(story)
+        else:
+            self._play_trade(self.stories[event.trade], event)
+        self._net()
+
+    def _play_trade(self, story: Story, event: TradeEvent) -> None:
+        match event:
+            case Captured():
+                self._capture(story)
+            case CaptureFailed():
+                story.failed = story.failed or not story.captured
+            case Parcel(_, parcel, number, units):
+                self._ship(story, parcel, number, units)
+            case Seen(_, parcel, kind):
+                self._see(story, parcel, kind)
+            case Refund(_, key, amount):
+                self._refund(story, key, amount)
+            case Cancel(_, key):
+                self._cancel(story, key)
+            case Dispute(_, key, amount):
+                self._dispute(story, key, amount)
+            case DisputeOver(_, key, won):
+                self._decide(story, key, won=won)
+            case Status():
+                pass  # A word moves no money (K8).
+
+    # --- in and to the supplier ---
+
+    def _capture(self, story: Story) -> None:
+        if story.captured or story.failed:
+            return
+        story.captured = story.terms.total
+        if story.cancelled:
+            # The money came although nobody wanted it any more: it goes back at once (K9).
+            story.returned["cancel"] = Share(escrow=story.captured)
+
+    def _ship(self, story: Story, parcel: str, number: str | None, units: Mapping[str, int]) -> None:
+        known = story.parcels.get(parcel)
+        if known is not None and known.proven:
+            return
+        if not self._is_proof(story, parcel, number) or not self._fits(story, parcel, units):
+            return
+        story.parcels[parcel] = Sent(dict(units), proven=True)
+        self.numbers[compact(number or "")] = (story.terms.key, parcel)
+        self._release_what_may_be(story)
+
+    def _is_proof(self, story: Story, parcel: str, number: str | None) -> bool:
+        if story.cancelled or not story.captured or number is None or not is_tracking_number(number):
+            return False
+        return self.numbers.get(compact(number)) in {None, (story.terms.key, parcel)}
+
+    @staticmethod
+    def _fits(story: Story, parcel: str, units: Mapping[str, int]) -> bool:
+        """Never more than was ordered."""
+        others = [sent.units for key, sent in story.parcels.items() if key != parcel]
+        return all(
+            name in story.terms.lines
+            and sum(sent.get(name, 0) for sent in others) + count <= story.terms.lines[name][0]
+            for name, count in units.items()
+        )
+
+    def _see(self, story: Story, parcel: str, kind: Evidence) -> None:
+        sent = story.parcels.get(parcel)
+        if sent is None:
+            return
+        if kind == "delivered" and sent.delivered_at is None:
+            sent.delivered_at = self.now
+        if story.terms.policy == "carrier_scan":
+            self._release(story, sent)  # Who delivered it has scanned it.
+        else:
+            self._release_what_may_be(story)
+
+    def _release_what_may_be(self, story: Story) -> None:
+        for sent in story.parcels.values():
+            if story.terms.policy == "tracking" or (
+                story.terms.policy == "delivered"
+                and sent.delivered_at is not None
+                and sent.delivered_at + timedelta(days=story.terms.days) <= self.now
+            ):
+                self._release(story, sent)
+
+    def _release(self, story: Story, sent: Sent) -> None:
+        if sent.value is not None or story.cancelled or story.frozen:
+            return
+        goods = sum(count * story.terms.lines[name][1] for name, count in sent.units.items())
+        first = all(other.value is None for other in story.parcels.values())
+        sent.value = min(goods + (story.terms.shipping if first else 0), story.escrow)
+
+    # --- back to the retailer ---
+
+    def _split(self, story: Story, amount: int) -> Share:
+        """First what nobody was given yet, then what the supplier was given."""
+        escrow = min(amount, story.escrow)
+        return Share(escrow, amount - escrow)
+
+    def _refund(self, story: Story, key: str, amount: int) -> None:
+        if key in story.returned or key in story.refused:
+            return
+        if amount <= 0 or amount > story.captured - story.gone:
+            story.refused.add(key)
+            return
+        story.returned[key] = self._split(story, amount)
+
+    def _cancel(self, story: Story, key: str) -> None:
+        if story.cancelled:
+            return
+        story.cancelled = True
+        if left := story.captured - story.gone:
+            story.returned[f"cancel {key}"] = self._split(story, left)
+
+    def _dispute(self, story: Story, key: str, amount: int) -> None:
+        if key in story.disputes or key in story.closed or amount <= 0:
+            return
+        if amount > story.captured - story.gone:
+            return
+        story.disputes[key] = self._split(story, amount)
+
+    def _decide(self, story: Story, key: str, *, won: bool) -> None:
+        share = story.disputes.pop(key, None)
+        if share is None:
+            return
+        story.closed.add(key)
+        if not won:
+            story.returned[f"dispute {key}"] = share
+        elif story.cancelled:
+            # A cancelled order ends with everything refunded (invariant 9).
+            story.returned[f"dispute {key}"] = self._split(story, share.amount)
+        self._release_what_may_be(story)
+
+    # --- out to the supplier ---
+
+    def _pay(self, supplier: str, currency: str, key: str) -> None:
+        if key in self.payouts:
+            return
+        self.payouts[key] = None
+        if supplier in self.blocked:
+            return
+        mine = [story for story in self._of(supplier, currency) if not story.frozen]
+        owed = sum(story.claim for story in self._of(supplier, currency) if story.claim < 0)
+        amount = sum(story.claim for story in mine if story.claim > 0) + owed
+        amount -= half_up(max(amount, 0), self.reserve_bp)
+        parts: dict[str, int] = {}
+        for story in mine:
+            part = min(story.claim, amount)
+            if part > 0:
+                parts[story.terms.key] = part
+                story.under_way += part
+                amount -= part
+        if parts:
+            self.payouts[key] = ("under way", parts)
+
+    def _end_payout(self, key: str, *, done: bool) -> None:
+        payout = self.payouts.get(key)
+        if payout is None or payout[0] != "under way":
+            return
+        for trade, part in payout[1].items():
+            self.stories[trade].under_way -= part
+            if done:
+                self.stories[trade].paid += part
+        self.payouts[key] = ("done" if done else "failed", payout[1])
+
+    def _of(self, supplier: str, currency: str) -> list[Story]:
+        return [
+            story
+            for story in self.stories.values()
+            if (story.terms.supplier, story.terms.currency) == (supplier, currency)
+        ]
+
+    def _net(self) -> None:
+        """What a supplier owes is taken from what he is to get, the oldest first; never from a frozen trade."""
+        for debtor in self.stories.values():
+            for giver in self._of(debtor.terms.supplier, debtor.terms.currency):
+                part = min(-debtor.claim, giver.claim)
+                if part > 0 and not giver.frozen:
+                    giver.netted += part
+                    debtor.netted -= part
+
+
+# --- tracking numbers -------------------------------------------------------------------------------------------------------
+
+
+def compact(number: str) -> str:
+    """Capitals without separators: two ways to write a number are one number."""
+    return re.sub(r"[\s.\-_/]+", "", number).upper()
+
+
+def is_tracking_number(number: str) -> bool:
+    """Whether it may be one: 4 to 40 letters and digits with a digit among them; DHL's NVE and the post's S10 with their check digits."""
+    bare = compact(number)
+    if not re.fullmatch(r"(?=.*\d)[0-9A-Z]{4,40}", bare):
+        return False
+    if bare.startswith("0034043"):
+        return len(bare) == 20 and bare.isdigit() and _gs1(bare[:-1]) == int(bare[-1])
+    if re.fullmatch(r"[CLRUV][A-Z]\d{9}DE", bare):
+        return _s10(bare[2:10]) == int(bare[10])
+    return True
+
+
+def _gs1(digits: str) -> int:
+    """GS1's check digit: 3 and 1 by turns from the right."""
+    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits)))
+    return -total % 10
+
+
+def _s10(digits: str) -> int:
+    """UPU S10: weights 8 6 4 2 3 5 9 7, modulo 11."""
+    rest = 11 - sum(int(d) * w for d, w in zip(digits, (8, 6, 4, 2, 3, 5, 9, 7), strict=True)) % 11
+    return {10: 0, 11: 5}.get(rest, rest)
