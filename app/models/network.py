@@ -117,6 +117,8 @@ class Listing(Model):
     """A supplier's product in a retailer's shop (K3-K5): desired state, like an offer. `stale` = compute anew and push.
 
     `key` is what the retailer's shop knows it by for ever. `sent` is what the shop confirmed last: {"price", "stock", "title", ...}.
+    `adopted`: the retailer had this product before (same GTIN), so his title and pictures stay. `lease_*` as in Offer: a push that was
+    begun and never ended is due again when its lease is over. `sent_at`: when it was last looked at and found or made right.
     """
 
     __tablename__ = "listing"
@@ -126,7 +128,12 @@ class Listing(Model):
         UniqueConstraint("shop_id", "shop_product_id"),
         CheckConstraint("state IN ('waiting','listed','withdrawn','refused')", name="state"),
         Index("ix_listing_product", "product_id"),
-        Index("ix_listing_due", "shop_id", "next_attempt_at", postgresql_where=text("stale")),
+        Index(
+            "ix_listing_due",
+            "shop_id",
+            "next_attempt_at",
+            postgresql_where=text("stale OR lease_until IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Key]
@@ -137,11 +144,14 @@ class Listing(Model):
     key: Mapped[Words]
     shop_product_id: Mapped[Words | None]
     price_rule: Mapped[Json] = mapped_column(default=dict)
+    adopted: Mapped[bool] = mapped_column(default=False)
     switched_on: Mapped[bool] = mapped_column(default=True)
     state: Mapped[Words] = mapped_column(default="waiting")
     reason_code: Mapped[Words | None]
     reason_params: Mapped[Json] = mapped_column(default=dict)
     stale: Mapped[bool] = mapped_column(default=True)
+    lease_token: Mapped[Words | None]
+    lease_until: Mapped[Time | None]
     sent: Mapped[Json | None]
     revision: Mapped[Big] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
