@@ -89,6 +89,7 @@ class PieceSeen:
     ship_by: datetime | None = None
     updated_at: datetime | None = None
     reason: str | None = None  # the partner's word for why it was cancelled
+    product_external_id: str | None = None  # our shop's own id of the product, where the source knows it
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class OrderSeen:
     shipping: Address | None
     country: str | None = None  # the marketplace's own storefront or channel, e.g. "de"
     invoice_by_marketplace: bool = False
+    sold_by: str | None = None  # who sold it where that is not the source itself: the retailer of a network order
+    number: str | None = None  # what the seller calls the order
 
 
 @dataclass(frozen=True)
@@ -322,6 +325,9 @@ class ShopOrderSeen:
     refunds: tuple[RefundSeen, ...]
     stock_sequence: int | None
     transitions: tuple[tuple[str, str], ...] = ()  # raw (from, to), oldest first
+    billing: Address | None = None  # None where the shop did not say
+    shipping: Address | None = None
+    placed_at: datetime | None = None
 
 
 # --- deeds in a shop --------------------------------------------------------------------------------------------------------
@@ -413,3 +419,21 @@ class PaymentAnswer:
     external_id: str | None = None
     reason: Reason | None = None
     at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PaymentNotice:
+    """What a payment provider's signed message is about. It is a hint to ask, never a proof: money moves only by what `find` answers.
+
+    `kind` is payment, dispute (money is contested), dispute_won or dispute_lost. `key` is ours where the message carries it, `external_id` the
+    provider's id of the payment, `subject_id` of what happened to it (a dispute). Only disputes have an amount.
+    """
+
+    delivery_id: str
+    kind: str
+    key: str | None
+    external_id: str | None
+    at: datetime
+    subject_id: str | None = None
+    amount: int | None = None
+    currency: str | None = None

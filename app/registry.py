@@ -78,6 +78,7 @@ class Provider:
     )
     secret_settings: Sequence[str] = ()  # names of settings that are stored encrypted and shown never
     egress: Literal["public_https", "tenant_url"] = "public_https"
+    by_hand: bool = False  # payment: a person ticks off what happened, so there is nobody to ask
 
 
 class MarketplaceClient(Protocol):
@@ -173,11 +174,35 @@ class PaymentClient(Protocol):
     def reverse(self, key: str, payment: m.PaymentWanted) -> m.PaymentAnswer:
         """Take `payment.amount` of a payout (`payment.of`) back from the supplier."""
 
-    def find(self, key: str) -> m.PaymentAnswer | None:
-        """What became of an earlier call with this key; None = the provider never saw it."""
+    def find(
+        self,
+        key: str,
+        *,
+        kind: str | None = None,
+        payment: m.PaymentWanted | None = None,
+        since: datetime | None = None,
+    ) -> m.PaymentAnswer | None:
+        """What became of an earlier call with this key; None = the provider never saw it.
+
+        `kind` (capture, refund, payout, reverse), the instruction itself and when it was written say where to look; without them the client
+        looks wherever it can. When it cannot be sure it raises Unknown: None must mean that repeating is safe.
+        """
 
     def movements(self, since: datetime) -> Iterable[m.PaymentAnswer]:
         """What the provider has booked since then, for the daily comparison with the ledger."""
+
+
+class PaymentTranslate(Protocol):
+    """What a payment provider's translate.py offers to the webhook door, for providers that send any."""
+
+    def notice(
+        self, secrets: Sequence[str], headers: Mapping[str, str], raw: bytes, now: datetime
+    ) -> m.PaymentNotice | None:
+        """What a signed message says; None for one that means nothing to us. `headers` have lower-case names.
+
+        Raises Unauthorised("signature.invalid") for a message that is forged, unsigned or older than 300 seconds, Invalid for one that is
+        signed and still cannot be read.
+        """
 
 
 class ShopTranslate(Protocol):
