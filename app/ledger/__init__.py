@@ -1,1 +1,52 @@
-"""The books of the network: an immutable double-entry ledger in minor units (K8, K9, K11)."""
+"""The books of the network: an immutable double-entry ledger in minor units (K8, K9, K11; reliability 4).
+
+The bridge records and instructs; it never holds money. Every function writes into the caller's transaction: state, entries, instruction and
+command are there together or not at all. What may go wrong: two trades in one transaction, locked by two callers in different order; so do one
+trade in a transaction, or take them by ascending id. A repeat with the same key posts nothing and answers what the first call answered.
+"""
+
+from app.ledger.answers import (
+    Breach,
+    EvidenceKind,
+    Money,
+    Refunded,
+    RefundLine,
+    Released,
+    Source,
+    Totals,
+)
+from app.ledger.checking import breaches, watch
+from app.ledger.disputing import dispute, dispute_over
+from app.ledger.instructing import again, charge, payment_connection, settle
+from app.ledger.paying import payout, recover
+from app.ledger.reading import money, totals
+from app.ledger.refunding import cancel, refund
+from app.ledger.releasing import evidence, release, release_due
+
+__all__ = [
+    "Breach",
+    "EvidenceKind",
+    "Money",
+    "RefundLine",
+    "Refunded",
+    "Released",
+    "Source",
+    "Totals",
+    "again",
+    "breaches",
+    "cancel",
+    "charge",
+    "dispute",
+    "dispute_over",
+    "evidence",
+    "money",
+    "payment_connection",
+    "payout",
+    "recover",
+    "refund",
+    "release",
+    "release_due",
+    "settle",
+    "totals",
+    "watch",
+]

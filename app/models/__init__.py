@@ -4,6 +4,16 @@ from app.models.account import Account, ApiToken, Idempotency, Pairing
 from app.models.command import Attempt, Command
 from app.models.connection import Connection, Heartbeat, Manifest, Schedule
 from app.models.event import Event
+from app.models.ledger import (
+    GUARDS,
+    LedgerAccount,
+    LedgerEntry,
+    LedgerTransaction,
+    Payment,
+    RefundShare,
+    TrackingUse,
+    TradeParcel,
+)
 from app.models.network import Listing, Partnership, PriceGroup, Profile, Release, Trade, TradeLine
 from app.models.offer import Offer
 from app.models.order import Order, OrderLine, OrderPiece
@@ -12,6 +22,7 @@ from app.models.shipment import Refund, Return, Shipment
 from app.models.timeline import Case, Timeline
 
 __all__ = [
+    "GUARDS",
     "Account",
     "ApiToken",
     "Attempt",
@@ -21,6 +32,9 @@ __all__ = [
     "Event",
     "Heartbeat",
     "Idempotency",
+    "LedgerAccount",
+    "LedgerEntry",
+    "LedgerTransaction",
     "Listing",
     "Manifest",
     "Offer",
@@ -29,16 +43,20 @@ __all__ = [
     "OrderPiece",
     "Pairing",
     "Partnership",
+    "Payment",
     "PriceGroup",
     "Product",
     "Profile",
     "Refund",
+    "RefundShare",
     "Release",
     "Reservation",
     "Return",
     "Schedule",
     "Shipment",
     "Timeline",
+    "TrackingUse",
     "Trade",
     "TradeLine",
+    "TradeParcel",
 ]

@@ -485,11 +485,14 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("shop_product_id", sa.Text(), nullable=True),
         sa.Column("price_rule", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("adopted", sa.Boolean(), nullable=False),
         sa.Column("switched_on", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason_code", sa.Text(), nullable=True),
         sa.Column("reason_params", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("stale", sa.Boolean(), nullable=False),
+        sa.Column("lease_token", sa.Text(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -523,7 +526,7 @@ def upgrade() -> None:
         "listing",
         ["shop_id", "next_attempt_at"],
         unique=False,
-        postgresql_where=sa.text("stale"),
+        postgresql_where=sa.text("stale OR lease_until IS NOT NULL"),
     )
     op.create_index(op.f("ix_listing_partnership_id"), "listing", ["partnership_id"], unique=False)
     op.create_index("ix_listing_product", "listing", ["product_id"], unique=False)
@@ -785,6 +788,48 @@ def upgrade() -> None:
     op.create_index("ix_attempt_connection", "attempt", ["connection_id", "id"], unique=False)
     op.create_index("ix_attempt_started", "attempt", ["started_at"], unique=False)
     op.create_table(
+        "ledger_account",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), nullable=True),
+        sa.Column("trade_id", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("balance", sa.BigInteger(), server_default="0", nullable=False),
+        sa.CheckConstraint(
+            "balance >= 0 OR (kind = 'psp_clearing' AND trade_id IS NULL)",
+            name=op.f("ck_ledger_account_balance"),
+        ),
+        sa.CheckConstraint(
+            "kind IN ('psp_clearing','escrow','dispute_hold','refund_in_transit','fee','fee_vat','payable','receivable','payout_in_transit','recovery_in_transit')",
+            name=op.f("ck_ledger_account_kind"),
+        ),
+        sa.ForeignKeyConstraint(["owner_id"], ["account.id"], name=op.f("fk_ledger_account_owner_id")),
+        sa.ForeignKeyConstraint(["trade_id"], ["trade.id"], name=op.f("fk_ledger_account_trade_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_account")),
+        sa.UniqueConstraint("id", "currency", name=op.f("uq_ledger_account_id_currency")),
+    )
+    op.create_index(
+        "ix_ledger_account_open",
+        "ledger_account",
+        ["owner_id", "kind", "currency", "id"],
+        unique=False,
+        postgresql_where=sa.text("balance > 0 AND kind IN ('payable','receivable')"),
+    )
+    op.create_index(
+        "uq_ledger_account_owner",
+        "ledger_account",
+        ["owner_id", "kind", "currency"],
+        unique=True,
+        postgresql_where=sa.text("trade_id IS NULL"),
+    )
+    op.create_index(
+        "uq_ledger_account_trade",
+        "ledger_account",
+        ["trade_id", "kind"],
+        unique=True,
+        postgresql_where=sa.text("trade_id IS NOT NULL"),
+    )
+    op.create_table(
         "order_piece",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("connection_id", sa.BigInteger(), nullable=False),
@@ -829,6 +874,58 @@ def upgrade() -> None:
     op.create_index(op.f("ix_order_piece_line_id"), "order_piece", ["line_id"], unique=False)
     op.create_index("ix_order_piece_order", "order_piece", ["order_id"], unique=False)
     op.create_table(
+        "payment",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("connection_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("trade_id", sa.BigInteger(), nullable=True),
+        sa.Column("supplier_id", sa.BigInteger(), nullable=True),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=True),
+        sa.Column("of_id", sa.BigInteger(), nullable=True),
+        sa.Column("reserve", sa.BigInteger(), nullable=False),
+        sa.Column("reason_code", sa.Text(), nullable=True),
+        sa.Column("reason_params", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("kind IN ('capture','refund','payout','reverse')", name=op.f("ck_payment_kind")),
+        sa.CheckConstraint(
+            "state IN ('due','unknown','done','failed','withdrawn')", name=op.f("ck_payment_state")
+        ),
+        sa.CheckConstraint("amount >= 0 AND reserve >= 0", name=op.f("ck_payment_amount")),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_payment_connection_id")),
+        sa.ForeignKeyConstraint(["of_id"], ["payment.id"], name=op.f("fk_payment_of_id")),
+        sa.ForeignKeyConstraint(["supplier_id"], ["account.id"], name=op.f("fk_payment_supplier_id")),
+        sa.ForeignKeyConstraint(["trade_id"], ["trade.id"], name=op.f("fk_payment_trade_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payment")),
+        sa.UniqueConstraint("key", name=op.f("uq_payment_key")),
+    )
+    op.create_index(
+        "ix_payment_open",
+        "payment",
+        ["connection_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('due','unknown')"),
+    )
+    op.create_index("ix_payment_supplier", "payment", ["supplier_id", "id"], unique=False)
+    op.create_index("ix_payment_trade", "payment", ["trade_id"], unique=False)
+    op.create_table(
+        "tracking_use",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("supplier_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("trade_id", sa.BigInteger(), nullable=False),
+        sa.Column("recipient", sa.LargeBinary(), nullable=True),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["supplier_id"], ["account.id"], name=op.f("fk_tracking_use_supplier_id")),
+        sa.ForeignKeyConstraint(["trade_id"], ["trade.id"], name=op.f("fk_tracking_use_trade_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tracking_use")),
+        sa.UniqueConstraint("supplier_id", "number", name=op.f("uq_tracking_use_supplier_id_number")),
+    )
+    op.create_table(
         "trade_line",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("trade_id", sa.BigInteger(), nullable=False),
@@ -854,6 +951,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_trade_line")),
         sa.UniqueConstraint("trade_id", "shop_line_id", name=op.f("uq_trade_line_trade_id_shop_line_id")),
     )
+    op.create_table(
+        "ledger_transaction",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("trade_id", sa.BigInteger(), nullable=True),
+        sa.Column("supplier_id", sa.BigInteger(), nullable=True),
+        sa.Column("payment_id", sa.BigInteger(), nullable=True),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "actor <> '' AND event <> '' AND reason <> ''", name=op.f("ck_ledger_transaction_source")
+        ),
+        sa.ForeignKeyConstraint(
+            ["payment_id"], ["payment.id"], name=op.f("fk_ledger_transaction_payment_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["supplier_id"], ["account.id"], name=op.f("fk_ledger_transaction_supplier_id")
+        ),
+        sa.ForeignKeyConstraint(["trade_id"], ["trade.id"], name=op.f("fk_ledger_transaction_trade_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_transaction")),
+        sa.UniqueConstraint("key", name=op.f("uq_ledger_transaction_key")),
+    )
+    op.create_index("ix_ledger_transaction_payment", "ledger_transaction", ["payment_id"], unique=False)
+    op.create_index(
+        "ix_ledger_transaction_supplier", "ledger_transaction", ["supplier_id", "id"], unique=False
+    )
+    op.create_index("ix_ledger_transaction_trade", "ledger_transaction", ["trade_id", "id"], unique=False)
     op.create_table(
         "reservation",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -921,19 +1049,166 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_return_piece_order", "return_piece", ["order_id"], unique=False)
+    op.create_table(
+        "ledger_entry",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("transaction_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("amount <> 0", name=op.f("ck_ledger_entry_amount")),
+        sa.ForeignKeyConstraint(
+            ["account_id", "currency"],
+            ["ledger_account.id", "ledger_account.currency"],
+            name="fk_ledger_entry_account",
+        ),
+        sa.ForeignKeyConstraint(
+            ["transaction_id"], ["ledger_transaction.id"], name=op.f("fk_ledger_entry_transaction_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_entry")),
+    )
+    op.create_index("ix_ledger_entry_account", "ledger_entry", ["account_id", "id"], unique=False)
+    op.create_index("ix_ledger_entry_transaction", "ledger_entry", ["transaction_id"], unique=False)
+    op.create_table(
+        "refund_share",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("transaction_id", sa.BigInteger(), nullable=False),
+        sa.Column("trade_id", sa.BigInteger(), nullable=False),
+        sa.Column("line_id", sa.BigInteger(), nullable=True),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("vat_percent", sa.Text(), nullable=True),
+        sa.Column("vat", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "amount >= 0 AND vat >= 0 AND vat <= amount AND quantity >= 0",
+            name=op.f("ck_refund_share_amounts"),
+        ),
+        sa.ForeignKeyConstraint(["line_id"], ["trade_line.id"], name=op.f("fk_refund_share_line_id")),
+        sa.ForeignKeyConstraint(["trade_id"], ["trade.id"], name=op.f("fk_refund_share_trade_id")),
+        sa.ForeignKeyConstraint(
+            ["transaction_id"], ["ledger_transaction.id"], name=op.f("fk_refund_share_transaction_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund_share")),
+    )
+    op.create_index("ix_refund_share_trade", "refund_share", ["trade_id"], unique=False)
+    op.create_index("ix_refund_share_transaction", "refund_share", ["transaction_id"], unique=False)
+    op.create_table(
+        "trade_parcel",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("trade_id", sa.BigInteger(), nullable=False),
+        sa.Column("shipment_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=True),
+        sa.Column("country", sa.Text(), nullable=True),
+        sa.Column("units", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("shipped_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("scanned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason_code", sa.Text(), nullable=True),
+        sa.Column("reason_params", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("transaction_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("state IN ('waiting','released','refused')", name=op.f("ck_trade_parcel_state")),
+        sa.ForeignKeyConstraint(["trade_id"], ["trade.id"], name=op.f("fk_trade_parcel_trade_id")),
+        sa.ForeignKeyConstraint(
+            ["transaction_id"], ["ledger_transaction.id"], name=op.f("fk_trade_parcel_transaction_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trade_parcel")),
+        sa.UniqueConstraint("trade_id", "shipment_id", name=op.f("uq_trade_parcel_trade_id_shipment_id")),
+    )
+    op.create_index(
+        "ix_trade_parcel_due",
+        "trade_parcel",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting' AND due_at IS NOT NULL"),
+    )
+    op.execute(
+        "CREATE OR REPLACE FUNCTION ledger_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    RAISE EXCEPTION 'the ledger is only added to: % on % is refused', TG_OP, TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';\nEND $$"
+    )
+    op.execute(
+        "CREATE TRIGGER ledger_entry_immutable BEFORE UPDATE OR DELETE ON ledger_entry FOR EACH ROW EXECUTE FUNCTION ledger_refuse_change()"
+    )
+    op.execute(
+        "CREATE TRIGGER ledger_transaction_immutable BEFORE UPDATE OR DELETE ON ledger_transaction FOR EACH ROW EXECUTE FUNCTION ledger_refuse_change()"
+    )
+    op.execute(
+        "CREATE TRIGGER refund_share_immutable BEFORE UPDATE OR DELETE ON refund_share FOR EACH ROW EXECUTE FUNCTION ledger_refuse_change()"
+    )
+    op.execute(
+        "CREATE OR REPLACE FUNCTION ledger_check_balanced() RETURNS trigger LANGUAGE plpgsql AS $$\nDECLARE\n    wanted bigint := CASE WHEN TG_TABLE_NAME = 'ledger_transaction' THEN (to_jsonb(NEW)->>'id')::bigint\n                          ELSE (to_jsonb(NEW)->>'transaction_id')::bigint END;\nBEGIN\n    IF NOT EXISTS (SELECT 1 FROM ledger_entry WHERE transaction_id = wanted)\n       OR EXISTS (SELECT 1 FROM ledger_entry WHERE transaction_id = wanted GROUP BY currency HAVING sum(amount) <> 0) THEN\n        RAISE EXCEPTION 'ledger transaction % does not add up to zero', wanted USING ERRCODE = 'integrity_constraint_violation';\n    END IF;\n    RETURN NULL;\nEND $$"
+    )
+    op.execute(
+        "CREATE CONSTRAINT TRIGGER ledger_entry_balanced AFTER INSERT ON ledger_entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger_check_balanced()"
+    )
+    op.execute(
+        "CREATE CONSTRAINT TRIGGER ledger_transaction_balanced AFTER INSERT ON ledger_transaction DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger_check_balanced()"
+    )
+    op.execute(
+        "CREATE OR REPLACE FUNCTION ledger_keep_payment() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF TG_OP = 'UPDATE' AND (NEW.id, NEW.key, NEW.connection_id, NEW.kind, NEW.amount, NEW.currency, NEW.reserve)\n            IS NOT DISTINCT FROM (OLD.id, OLD.key, OLD.connection_id, OLD.kind, OLD.amount, OLD.currency, OLD.reserve)\n            AND NEW.trade_id IS NOT DISTINCT FROM OLD.trade_id AND NEW.supplier_id IS NOT DISTINCT FROM OLD.supplier_id\n            AND NEW.of_id IS NOT DISTINCT FROM OLD.of_id THEN\n        RETURN NEW;\n    END IF;\n    RAISE EXCEPTION 'a payment instruction keeps its amount: % is refused', TG_OP USING ERRCODE = 'integrity_constraint_violation';\nEND $$"
+    )
+    op.execute(
+        "CREATE TRIGGER payment_kept BEFORE UPDATE OR DELETE ON payment FOR EACH ROW EXECUTE FUNCTION ledger_keep_payment()"
+    )
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.execute("DROP TRIGGER ledger_entry_immutable ON ledger_entry")
+    op.execute("DROP TRIGGER ledger_transaction_immutable ON ledger_transaction")
+    op.execute("DROP TRIGGER refund_share_immutable ON refund_share")
+    op.execute("DROP TRIGGER ledger_entry_balanced ON ledger_entry")
+    op.execute("DROP TRIGGER ledger_transaction_balanced ON ledger_transaction")
+    op.execute("DROP TRIGGER payment_kept ON payment")
+    op.drop_index(
+        "ix_trade_parcel_due",
+        table_name="trade_parcel",
+        postgresql_where=sa.text("state = 'waiting' AND due_at IS NOT NULL"),
+    )
+    op.drop_table("trade_parcel")
+    op.drop_index("ix_refund_share_transaction", table_name="refund_share")
+    op.drop_index("ix_refund_share_trade", table_name="refund_share")
+    op.drop_table("refund_share")
+    op.drop_index("ix_ledger_entry_transaction", table_name="ledger_entry")
+    op.drop_index("ix_ledger_entry_account", table_name="ledger_entry")
+    op.drop_table("ledger_entry")
     op.drop_index("ix_return_piece_order", table_name="return_piece")
     op.drop_table("return_piece")
     op.drop_index("ix_reservation_open", table_name="reservation", postgresql_where=sa.text("state = 'open'"))
     op.drop_table("reservation")
+    op.drop_index("ix_ledger_transaction_trade", table_name="ledger_transaction")
+    op.drop_index("ix_ledger_transaction_supplier", table_name="ledger_transaction")
+    op.drop_index("ix_ledger_transaction_payment", table_name="ledger_transaction")
+    op.drop_table("ledger_transaction")
     op.drop_table("trade_line")
+    op.drop_table("tracking_use")
+    op.drop_index("ix_payment_trade", table_name="payment")
+    op.drop_index("ix_payment_supplier", table_name="payment")
+    op.drop_index(
+        "ix_payment_open", table_name="payment", postgresql_where=sa.text("state IN ('due','unknown')")
+    )
+    op.drop_table("payment")
     op.drop_index("ix_order_piece_order", table_name="order_piece")
     op.drop_index(op.f("ix_order_piece_line_id"), table_name="order_piece")
     op.drop_table("order_piece")
+    op.drop_index(
+        "uq_ledger_account_trade",
+        table_name="ledger_account",
+        postgresql_where=sa.text("trade_id IS NOT NULL"),
+    )
+    op.drop_index(
+        "uq_ledger_account_owner", table_name="ledger_account", postgresql_where=sa.text("trade_id IS NULL")
+    )
+    op.drop_index(
+        "ix_ledger_account_open",
+        table_name="ledger_account",
+        postgresql_where=sa.text("balance > 0 AND kind IN ('payable','receivable')"),
+    )
+    op.drop_table("ledger_account")
     op.drop_index("ix_attempt_started", table_name="attempt")
     op.drop_index("ix_attempt_connection", table_name="attempt")
     op.drop_index(
@@ -958,7 +1233,9 @@ def downgrade() -> None:
     op.drop_table("offer")
     op.drop_index("ix_listing_product", table_name="listing")
     op.drop_index(op.f("ix_listing_partnership_id"), table_name="listing")
-    op.drop_index("ix_listing_due", table_name="listing", postgresql_where=sa.text("stale"))
+    op.drop_index(
+        "ix_listing_due", table_name="listing", postgresql_where=sa.text("stale OR lease_until IS NOT NULL")
+    )
     op.drop_table("listing")
     op.drop_index(
         "ix_command_stuck", table_name="command", postgresql_where=sa.text("state IN ('refused','dead')")
@@ -1001,4 +1278,7 @@ def downgrade() -> None:
     op.drop_table("api_token")
     op.drop_table("heartbeat")
     op.drop_table("account")
+    op.execute("DROP FUNCTION ledger_refuse_change")
+    op.execute("DROP FUNCTION ledger_check_balanced")
+    op.execute("DROP FUNCTION ledger_keep_payment")
     # ### end Alembic commands ###
