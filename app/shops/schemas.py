@@ -222,6 +222,19 @@ class OrderData(Lenient):
             "null until this order has reduced your stock; then a sequence drawn after it did (I13)."
         ),
     )
+    billing = fields.Nested(
+        "AddressData",
+        load_default=None,
+        allow_none=True,
+        metadata=_says("Who pays. Read only when suppliers of the network have a part in the order (K6)."),
+    )
+    shipping = fields.Nested(
+        "AddressData",
+        load_default=None,
+        allow_none=True,
+        metadata=_says("Where it goes; null: to the billing address."),
+    )
+    placed_at = Moment(load_default=None, allow_none=True)
 
 
 # --- events that are the same for every sender ----------------------------------------------------

@@ -77,7 +77,15 @@ def order(data: Mapping[str, Any]) -> m.ShopOrderSeen:
         ),
         stock_sequence=seen["stock_sequence"],
         transitions=tuple((step["from_"], step["to"]) for step in seen["transitions"]),
+        billing=_address(seen["billing"]),
+        shipping=_address(seen["shipping"]) or _address(seen["billing"]),
+        placed_at=seen["placed_at"],
     )
+
+
+def _address(seen: Mapping[str, Any] | None) -> m.Address | None:
+    """None where there is no street: nothing could be delivered there."""
+    return m.Address(**seen) if seen is not None and seen["address_1"].strip() else None
 
 
 def _line(line: Mapping[str, Any], currency: str, place: str) -> m.ShopLineSeen:

@@ -19,6 +19,7 @@ from app.shops.reading import (
     Amount,
     Count,
     Currency,
+    Moment,
     Percent,
     ShopId,
     Strict,
@@ -32,6 +33,19 @@ from app.shops.reading import (
 from app.shops.schemas import Lenient, ParcelData, RefundData, Sequence, TransitionData
 
 _IN_STOCK = frozenset({"instock", "onbackorder"})
+_ADDRESS = (
+    "first_name",
+    "last_name",
+    "company",
+    "address_1",
+    "address_2",
+    "postcode",
+    "city",
+    "state",
+    "country",
+    "phone",
+    "email",
+)
 _DECIMALS = 10  # WooCommerce calculates with up to this many; shops show fewer
 
 
@@ -165,6 +179,9 @@ class _Order(Lenient):
     total = Amount(decimals=_DECIMALS, required=True)
     line_items = fields.List(fields.Nested(_Line), required=True)
     refunds = fields.List(fields.Nested(_CoreRefund), load_default=list)
+    billing = fields.Raw(load_default=None, allow_none=True)
+    shipping = fields.Raw(load_default=None, allow_none=True)
+    date_created_gmt = fields.Raw(load_default=None, allow_none=True)
     shopbridge = fields.Nested(_OrderExtra, load_default=None)
 
 
@@ -236,7 +253,23 @@ def order(data: Mapping[str, Any]) -> m.ShopOrderSeen:
         refunds=_refunds(seen, extra),
         stock_sequence=extra["stock_sequence"],
         transitions=tuple((step["from_"], step["to"]) for step in extra["transitions"]),
+        billing=_address(seen["billing"]),
+        # Who ships to the billing address leaves the shipping address empty in some checkouts.
+        shipping=_address(seen["shipping"]) or _address(seen["billing"]),
+        placed_at=Moment().take(seen["date_created_gmt"]),
     )
+
+
+def _address(seen: Any) -> m.Address | None:
+    """None where there is no street: nothing could be delivered there. Plugins write all sorts of things into addresses, and most orders
+    are none of our business, so nothing in here is ever a reason to refuse one.
+    """
+    told = seen if isinstance(seen, Mapping) else {}
+    texts = {name: told.get(name) for name in _ADDRESS}
+    parts: dict[str, Any] = {
+        name: text.strip()[:190] for name, text in texts.items() if isinstance(text, str)
+    }
+    return m.Address(**parts) if parts.get("address_1") else None
 
 
 def _refuse_error_object(data: Mapping[str, Any]) -> None:

@@ -1,0 +1,158 @@
+"""What a retailer's order means for his suppliers: amounts, states and what is passed on (K6, K8-K10, K12; reliability 4.2). Pure.
+
+What may go wrong: events come late, twice and in any order. States therefore only move forward, and quantities are compared, never added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from typing import Literal
+
+from app.messages import Address, PieceState, ShopOrderSeen, ShopStatus
+
+State = Literal[
+    "received",
+    "payment_pending",
+    "held",
+    "accepted",
+    "part_shipped",
+    "shipped",
+    "closed",
+    "payment_failed",
+    "rejected",
+    "cancelled",
+]
+
+# Where a trade may go from each state. A supplier may cancel at any time, also what he has shipped and was paid for (K9 knows no exception).
+FORWARD: Mapping[str, frozenset[str]] = {
+    "received": frozenset({"payment_pending", "held", "payment_failed", "rejected", "cancelled"}),
+    "payment_pending": frozenset({"held", "payment_failed", "rejected", "cancelled"}),
+    "held": frozenset({"accepted", "rejected", "cancelled"}),
+    "accepted": frozenset({"part_shipped", "shipped", "cancelled"}),
+    "part_shipped": frozenset({"shipped", "cancelled"}),
+    "shipped": frozenset({"closed", "cancelled"}),
+    "closed": frozenset({"cancelled"}),
+    "payment_failed": frozenset({"cancelled"}),
+    "rejected": frozenset(),
+    "cancelled": frozenset(),
+}
+OVER = frozenset({"payment_failed", "rejected", "cancelled"})
+"""Nothing of such a trade will be shipped any more."""
+
+PAID = frozenset({ShopStatus.PROCESSING, ShopStatus.COMPLETED})
+"""The retailer has his customer's money: his suppliers may hear of the order (K6)."""
+
+TAKEN_BACK = frozenset({ShopStatus.CANCELLED, ShopStatus.REFUNDED, ShopStatus.DELETED})
+"""The retailer does not want the order any more. Before it is passed on, that ends his trades; afterwards it is only shown (K12)."""
+
+NOT_FORWARDED = frozenset(
+    {ShopStatus.COMPLETED, ShopStatus.REFUNDED, ShopStatus.CANCELLED, ShopStatus.DRAFT, ShopStatus.DELETED}
+)
+"""K12 names the first three; a draft and a deleted order are no statuses that another shop could take over."""
+
+TERMINAL = frozenset({ShopStatus.COMPLETED, ShopStatus.CANCELLED, ShopStatus.REFUNDED, ShopStatus.DELETED})
+"""The supplier is done with his order: no status of the retailer touches it any more."""
+
+_GONE = frozenset({PieceState.SHIPPED, PieceState.DELIVERED, PieceState.RETURNED})
+_KEY_LENGTH = 90  # as everywhere: shops keep up to 100 characters
+
+
+def after(now: str, wanted: str) -> str:
+    """The state of a trade when something says that it is `wanted`: that where it is a step forward (FORWARD), else `now`."""
+    return wanted if wanted in FORWARD[now] else now
+
+
+def forwarded(status: ShopStatus) -> bool:
+    """Whether a status that the retailer gives his order reaches the supplier's order (K12)."""
+    return status not in NOT_FORWARDED
+
+
+def external_id(shop: str, order_id: str, part: int) -> str:
+    """What a supplier's part is called: digest of the retailer's shop, its order, and the part from the second on.
+
+    `shop` is what names the shop for ever (its address). No number of ours is in it: those begin anew with a new database.
+    """
+    plain = f"{sha256(shop.encode()).hexdigest()[:10]}:{order_id}" + (f":{part}" if part > 1 else "")
+    return plain if len(plain) <= _KEY_LENGTH - 15 else sha256(plain.encode()).hexdigest()
+
+
+def key(external: str) -> str:
+    """The key of a trade and of its child order: what the supplier's shop knows it by for ever."""
+    return f"dropshipping:{external}"
+
+
+def is_key(order_key: str | None) -> bool:
+    """Whether an order key is that of a child order of the network."""
+    return order_key is not None and order_key.startswith("dropshipping:")
+
+
+# --- amounts ----------------------------------------------------------------------------------------------------------------
+
+
+def unit_price(gross: int, discount_bp: int) -> int:
+    """The dealer price of one unit for one retailer: gross minor units less the price group's discount (500 = 5 %), rounded half up."""
+    if gross < 0 or not 0 <= discount_bp <= 10_000:
+        raise ValueError(f"{gross} less {discount_bp} basis points is no price")
+    return (gross * (10_000 - discount_bp) + 5_000) // 10_000
+
+
+def shipping_price(goods: int, price: int, free_from: int | None) -> int:
+    """What the supplier's shipping costs for one part: gross minor units, nothing from `free_from` goods on."""
+    return 0 if free_from is not None and goods >= free_from else max(0, price)
+
+
+# --- quantities -------------------------------------------------------------------------------------------------------------
+
+
+def wanted(seen: ShopOrderSeen) -> dict[str, int]:
+    """Shop line id -> how many units the retailer still wants: ordered, less what refund objects take back by quantity.
+
+    Nothing at all once he has cancelled, deleted or wholly refunded the order.
+    """
+    if seen.status in TAKEN_BACK:
+        return {line.external_id: 0 for line in seen.lines}
+    left = {line.external_id: line.quantity for line in seen.lines}
+    for refund in seen.refunds:
+        for line_id, quantity, _ in refund.lines:
+            if line_id in left:
+                left[line_id] = max(0, left[line_id] - max(0, quantity))
+    return left
+
+
+def progress(pieces: Iterable[PieceState]) -> State | None:
+    """What the pieces of a child order say about its trade: part_shipped, shipped, or None while nothing has left.
+
+    Cancelled pieces are not waited for.
+    """
+    live = [piece for piece in pieces if piece is not PieceState.CANCELLED]
+    gone = [piece for piece in live if piece in _GONE]
+    if not gone:
+        return None
+    return "shipped" if len(gone) == len(live) else "part_shipped"
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------------
+
+
+def for_the_supplier(address: Address) -> Address:
+    """The customer's address as the supplier gets it: enough to deliver, without the e-mail address (K6)."""
+    return replace(address, email="")
+
+
+def is_deliverable(address: Address | None) -> bool:
+    """Whether there is anything to write on a parcel."""
+    return address is not None and bool(address.address_1.strip() and address.city.strip())
+
+
+def missing_for_a_label(address: Address) -> tuple[str, ...]:
+    """Fields that a sender's address lacks; empty = labels may be printed with it (K7)."""
+    needed = {
+        "company": address.company or address.last_name,
+        "address_1": address.address_1,
+        "postcode": address.postcode,
+        "city": address.city,
+        "country": address.country,
+    }
+    return tuple(name for name, value in needed.items() if not value.strip())
