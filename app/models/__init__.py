@@ -20,6 +20,7 @@ from app.models.order import Order, OrderLine, OrderPiece
 from app.models.product import Product, Reservation
 from app.models.shipment import Refund, Return, Shipment
 from app.models.timeline import Case, Timeline
+from app.models.transfer_file import TransferFile, TransferLine
 
 __all__ = [
     "GUARDS",
@@ -59,4 +60,6 @@ __all__ = [
     "Trade",
     "TradeLine",
     "TradeParcel",
+    "TransferFile",
+    "TransferLine",
 ]

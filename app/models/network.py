@@ -42,6 +42,7 @@ class Profile(Model):
         default=0
     )  # retailer: regret window before an order is passed on
     payout_account: Mapped[Words | None]  # supplier: the payment provider's id of him
+    payer_account: Mapped[Words | None]  # retailer: the payment provider's id of him
     payout_blocked: Mapped[bool] = mapped_column(default=False)
     state: Mapped[Words] = mapped_column(default="draft")
     reason: Mapped[Words | None]

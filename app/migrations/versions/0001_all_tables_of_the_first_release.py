@@ -146,6 +146,7 @@ def upgrade() -> None:
         sa.Column("shipping_free_from", sa.BigInteger(), nullable=True),
         sa.Column("hold_minutes", sa.Integer(), nullable=False),
         sa.Column("payout_account", sa.Text(), nullable=True),
+        sa.Column("payer_account", sa.Text(), nullable=True),
         sa.Column("payout_blocked", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
@@ -390,6 +391,24 @@ def upgrade() -> None:
         sa.UniqueConstraint("connection_id", "kind", name=op.f("uq_schedule_connection_id_kind")),
     )
     op.create_index("ix_schedule_due", "schedule", ["due_at"], unique=False)
+    op.create_table(
+        "transfer_file",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("connection_id", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("count > 0 AND total > 0", name=op.f("ck_transfer_file_not_empty")),
+        sa.ForeignKeyConstraint(
+            ["connection_id"], ["connection.id"], name=op.f("fk_transfer_file_connection_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_transfer_file")),
+        sa.UniqueConstraint("message_id", name=op.f("uq_transfer_file_message_id")),
+    )
     op.create_table(
         "case_",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -1050,6 +1069,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_return_piece_order", "return_piece", ["order_id"], unique=False)
     op.create_table(
+        "transfer_line",
+        sa.Column("payment_id", sa.BigInteger(), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["file_id"], ["transfer_file.id"], name=op.f("fk_transfer_line_file_id")),
+        sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("fk_transfer_line_payment_id")),
+        sa.PrimaryKeyConstraint("payment_id", name=op.f("pk_transfer_line")),
+    )
+    op.create_index(op.f("ix_transfer_line_file_id"), "transfer_line", ["file_id"], unique=False)
+    op.create_table(
         "ledger_entry",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("transaction_id", sa.BigInteger(), nullable=False),
@@ -1176,6 +1204,8 @@ def downgrade() -> None:
     op.drop_index("ix_ledger_entry_transaction", table_name="ledger_entry")
     op.drop_index("ix_ledger_entry_account", table_name="ledger_entry")
     op.drop_table("ledger_entry")
+    op.drop_index(op.f("ix_transfer_line_file_id"), table_name="transfer_line")
+    op.drop_table("transfer_line")
     op.drop_index("ix_return_piece_order", table_name="return_piece")
     op.drop_table("return_piece")
     op.drop_index("ix_reservation_open", table_name="reservation", postgresql_where=sa.text("state = 'open'"))
@@ -1248,6 +1278,7 @@ def downgrade() -> None:
     op.drop_index("uq_case_open", table_name="case_", postgresql_where=sa.text("state = 'open'"))
     op.drop_index("ix_case_order", table_name="case_")
     op.drop_table("case_")
+    op.drop_table("transfer_file")
     op.drop_index("ix_schedule_due", table_name="schedule")
     op.drop_table("schedule")
     op.drop_index("ix_product_sku", table_name="product")
