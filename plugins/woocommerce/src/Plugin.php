@@ -19,6 +19,9 @@ use Shopbridge\Events\ShopFacts;
 use Shopbridge\Events\ShopHooks;
 use Shopbridge\Events\Snapshots;
 use Shopbridge\Events\TrackingHooks;
+use Shopbridge\Labels\LabelPanel;
+use Shopbridge\Labels\Labels;
+use Shopbridge\Labels\Unsupported;
 use Shopbridge\Orders\BridgeWrites;
 use Shopbridge\Orders\CommandList;
 use Shopbridge\Orders\CommandMemory;
@@ -30,6 +33,7 @@ use Shopbridge\Orders\Once;
 use Shopbridge\Orders\OrderBox;
 use Shopbridge\Orders\OrderMemory;
 use Shopbridge\Orders\OrderWriter;
+use Shopbridge\Orders\PackingSlip;
 use Shopbridge\Orders\ProductImages;
 use Shopbridge\Orders\RefundWriter;
 use Shopbridge\Orders\Shelf;
@@ -108,6 +112,7 @@ final class Plugin
         add_action('init', array($this, 'translate'));
         add_action('rest_api_init', fn () => $this->commandRoute()->register());
         $this->mails()->register();
+        $this->labels()->register();
         if ($this->connection()->exists()) {
             $this->listenToTheShop();
         }
@@ -146,7 +151,9 @@ final class Plugin
         $sender = fn (): Sender => $this->sender();
         $schedule = $this->schedule();
         (new SettingsActions($this->pairing(), new Choices(), $this->outbox(), $this->breaker(), $schedule, $sender))->register();
-        (new OrderBox($this->parcels()))->register();
+        $slip = new PackingSlip($this->connection(), $this->transport());
+        $slip->register();
+        (new OrderBox($this->parcels(), new LabelPanel($this->labels(), new Unsupported()), $slip))->register();
         (new AdminNotice($this->connection(), $this->breaker()))->register();
     }
 
@@ -296,6 +303,11 @@ final class Plugin
     private function health(): Health
     {
         return $this->shared(Health::class, static fn (): Health => new Health());
+    }
+
+    private function labels(): Labels
+    {
+        return $this->shared(Labels::class, static fn (): Labels => Labels::all());
     }
 
     private function parcels(): Parcels

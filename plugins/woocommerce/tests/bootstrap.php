@@ -20,4 +20,6 @@ require_once __DIR__ . '/stubs/wordpress.php';
 require_once __DIR__ . '/stubs/woocommerce.php';
 require_once __DIR__ . '/stubs/FakeDatabase.php';
 require_once __DIR__ . '/stubs/doubles.php';
+require_once __DIR__ . '/stubs/labels.php';
 require_once __DIR__ . '/ShopTestCase.php';
+require_once __DIR__ . '/Labels/LabelTestCase.php';

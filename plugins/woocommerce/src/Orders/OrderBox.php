@@ -1,14 +1,15 @@
 <?php
 
 /**
- * The box on the order page: stop-shipping warning, why it is not shipped yet, and a field for the tracking number where no plugin has one.
+ * The box on the order page: stop-shipping warning, who is on the label, why it is not shipped yet, and a field for the tracking number
+ * where no plugin has one.
  */
 
 declare(strict_types=1);
 
 namespace Shopbridge\Orders;
 
-use Shopbridge\Orders\Commands\LabelSender;
+use Shopbridge\Labels\LabelPanel;
 use Shopbridge\Orders\Commands\StopShipping;
 use Shopbridge\Orders\Commands\Timeline;
 use Shopbridge\Orders\Tracking\Entries;
@@ -22,9 +23,17 @@ class OrderBox
     /** @var Parcels */
     private $parcels;
 
-    public function __construct(Parcels $parcels)
+    /** @var LabelPanel */
+    private $labels;
+
+    /** @var PackingSlip */
+    private $slip;
+
+    public function __construct(Parcels $parcels, LabelPanel $labels, PackingSlip $slip)
     {
         $this->parcels = $parcels;
+        $this->labels = $labels;
+        $this->slip = $slip;
     }
 
     public function register(): void
@@ -49,6 +58,8 @@ class OrderBox
         }
         $this->warn($order);
         $this->showSource($order);
+        $this->labels->show($order);
+        $this->slip->button($order);
         $this->showTimeline($order);
         $this->showParcels($order);
     }
@@ -113,18 +124,6 @@ class OrderBox
             if (!empty($source['ship_by'])) {
                 echo '<p>' . esc_html__('Ship by:', 'shopbridge') . ' ' . esc_html(self::time((string) $source['ship_by'])) . '</p>';
             }
-        }
-        $sender = $order->get_meta(LabelSender::META);
-        if (is_array($sender)) {
-            $lines = array_filter(
-                array(
-                    $sender['company'] ?? '',
-                    trim(($sender['first_name'] ?? '') . ' ' . ($sender['last_name'] ?? '')),
-                    $sender['address_1'] ?? '',
-                    trim(($sender['postcode'] ?? '') . ' ' . ($sender['city'] ?? '')),
-                )
-            );
-            echo '<p>' . esc_html__('Sender on the label:', 'shopbridge') . '<br>' . esc_html(implode(', ', $lines)) . '</p>';
         }
     }
 

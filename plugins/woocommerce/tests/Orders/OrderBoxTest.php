@@ -4,8 +4,15 @@ declare(strict_types=1);
 
 namespace Shopbridge\Tests\Orders;
 
+use Shopbridge\Labels\LabelPanel;
+use Shopbridge\Labels\Labels;
+use Shopbridge\Labels\Unsupported;
 use Shopbridge\Orders\OrderBox;
+use Shopbridge\Orders\PackingSlip;
 use Shopbridge\Orders\Tracking\Parcels;
+use Shopbridge\Outbox\Transport;
+use Shopbridge\Settings\Connection;
+use Shopbridge\Settings\Secrets;
 use Shopbridge\Tests\ShopTestCase;
 
 final class OrderBoxTest extends ShopTestCase
@@ -50,7 +57,7 @@ final class OrderBoxTest extends ShopTestCase
         $post = new \WP_Post();
         $post->ID = 5;
         ob_start();
-        (new OrderBox(Parcels::all()))->show($post);
+        $this->orderBox()->show($post);
         self::assertStringContainsString('shopbridge_number', (string) ob_get_clean());
     }
 
@@ -74,13 +81,19 @@ final class OrderBoxTest extends ShopTestCase
 
     private function save(): void
     {
-        (new OrderBox(Parcels::all()))->save(5);
+        $this->orderBox()->save(5);
+    }
+
+    private function orderBox(): OrderBox
+    {
+        $slip = new PackingSlip(new Connection(), new Transport(new Connection(), new Secrets()));
+        return new OrderBox(Parcels::all(), new LabelPanel(Labels::all(), new Unsupported()), $slip);
     }
 
     private function box(): string
     {
         ob_start();
-        (new OrderBox(Parcels::all()))->show($this->order);
+        $this->orderBox()->show($this->order);
         return (string) ob_get_clean();
     }
 }

@@ -157,6 +157,11 @@ function add_filter(string $hook, callable $callback, int $priority = 10, int $a
     return add_action($hook, $callback);
 }
 
+function has_action(string $hook, callable $callback)
+{
+    return in_array($callback, FakeShop::$hooks[$hook] ?? array(), true) ? 10 : false;
+}
+
 function remove_filter(string $hook, callable $callback, int $priority = 10): bool
 {
     FakeShop::$hooks[$hook] = array_filter(FakeShop::$hooks[$hook] ?? array(), static fn ($one): bool => $one !== $callback);
@@ -234,6 +239,16 @@ function check_admin_referer(string $action)
     return 1;
 }
 
+function check_ajax_referer(string $action, string $field = '')
+{
+    return check_admin_referer($action);
+}
+
+function wp_send_json($value): void
+{
+    throw new RuntimeException('sent: ' . json_encode($value));
+}
+
 function wp_verify_nonce(string $nonce, string $action)
 {
     return FakeShop::$nonceIsRight && $nonce !== '' ? 1 : false;
@@ -257,6 +272,11 @@ function wp_safe_redirect(string $url): bool
 function get_current_user_id(): int
 {
     return 1;
+}
+
+function absint($value): int
+{
+    return abs((int) $value);
 }
 
 function esc_html($text): string

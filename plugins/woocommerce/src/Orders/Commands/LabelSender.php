@@ -47,7 +47,7 @@ final class LabelSender implements Command
             $order->save();
             $name = $address['company'] !== '' ? $address['company'] : trim($address['first_name'] . ' ' . $address['last_name']);
             /* translators: %s: name of the sender */
-            $order->add_order_note(sprintf(esc_html__('Sender on the label: %s', 'shopbridge'), esc_html($name)));
+            $order->add_order_note(sprintf(esc_html__('Labels of this order get the sender %s.', 'shopbridge'), esc_html($name)));
         }
         return new Done(array('order_id' => (string) $order->get_id()), $already);
     }
