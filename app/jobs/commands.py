@@ -19,12 +19,14 @@ from app.delivery import Delivered
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable, Unknown
 from app.extensions import db
 from app.flows import (
+    compare_money,
     order_cancelled,
     order_noted,
     order_placed,
     order_returned,
     order_shipped,
     order_timeline,
+    pay,
     push_offers,
     shop_reports,
 )
@@ -51,6 +53,10 @@ DELIVERIES: dict[str, Callable[..., Delivered]] = {
     "cancel": order_cancelled.deliver_to_marketplace,
     "refund": order_returned.deliver_refund,
     "accept_return": order_returned.deliver_accept,
+    "pay": pay.deliver,
+    "pay.ask": pay.deliver_ask,
+    "pay.payouts": pay.deliver_payouts,
+    "pay.compare": compare_money.deliver,
 }
 
 
@@ -171,7 +177,7 @@ class Outbox:
 
     def _offers_in_between(self) -> None:
         """One batch of offers between two deeds: a hundred parcels take a while, and what is sold out must go off sale within seconds (I11)."""
-        if time.monotonic() < self.offers_at or self.partner.provider.role == "shop":
+        if time.monotonic() < self.offers_at or self.partner.provider.role != "marketplace":
             return
         connection = self.session.get_one(Connection, self.connection_id)
         if connection.sync:
@@ -191,7 +197,7 @@ class Outbox:
         if self.partner.provider.role == "shop":
             if order_timeline.push(self.session, connection, self.partner.client):
                 queues.ring("out", self.connection_id)  # more stories, after the orders that came meanwhile
-        elif connection.sync:
+        elif self.partner.provider.role == "marketplace" and connection.sync:
             self._offers(connection)
 
     def _offers(self, connection: Connection) -> None:
