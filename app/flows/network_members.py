@@ -292,9 +292,11 @@ def ask(session: Session, retailer_id: int, supplier_id: int) -> Partnership:
 
 
 def act(session: Session, account_id: int, partnership_id: int, action: str) -> Partnership:
-    """One side accepts, refuses, pauses, resumes or ends. Raises Refused: partnership.unknown (not his), partnership.not_possible, partnership.paused_by_other."""
+    """One side asks again, accepts, refuses, pauses, resumes or ends. Raises Refused: partnership.unknown (not his), partnership.not_possible, partnership.paused_by_other."""
     found = _locked(session, account_id, partnership_id)
     side: Side = "supplier" if found.supplier_id == account_id else "retailer"
+    if action == "ask" and side == "retailer":
+        return ask(session, account_id, found.supplier_id)
     _move(session, found, side, action)
     _tell_supplier(session, found)
     return found

@@ -9,12 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.errors import Refused
 from app.messages import Address
-from app.models import Account, Connection, Listing, Order, Product, Profile, Trade, TradeLine
+from app.models import (
+    Account,
+    Connection,
+    Listing,
+    Order,
+    OrderLine,
+    OrderPiece,
+    Product,
+    Profile,
+    Trade,
+    TradeLine,
+)
 from app.papers.slip import Slip, SlipLine
 
 
@@ -66,14 +77,27 @@ def _slip(session: Session, trade: Trade) -> Slip:
     if profile is None or not (profile.address or {}).get("company"):
         raise Refused("slip.sender_unknown")
     child = session.get(Order, trade.order_id) if trade.order_id is not None else None
+    left = _left(session, trade)
     return Slip(
         sender=Address(**profile.address),
         recipient=_recipient(retail, child),
         number=retail.shop_number or retail.shop_order_id or retail.external_id,
         placed_at=retail.placed_at,
-        lines=tuple(_line(session, line) for line in trade.lines),
+        lines=tuple(_line(session, line, left[line.id]) for line in trade.lines if left[line.id]),
         returns_to=Address(**profile.return_address) if profile.return_address else None,
     )
+
+
+def _left(session: Session, trade: Trade) -> dict[int, int]:
+    """Units by trade line that are still to be sent or were sent: what was cancelled is not in the parcel."""
+    gone = (
+        select(OrderLine.group_key, func.count())
+        .join(OrderPiece, OrderPiece.line_id == OrderLine.id)
+        .where(OrderLine.order_id == trade.order_id, OrderPiece.state == "cancelled")
+        .group_by(OrderLine.group_key)
+    )
+    cancelled = {row[0]: row[1] for row in session.execute(gone)} if trade.order_id is not None else {}
+    return {line.id: line.quantity - cancelled.get(line.shop_line_id, 0) for line in trade.lines}
 
 
 def _recipient(retail: Order, child: Order | None) -> Address:
@@ -86,12 +110,12 @@ def _recipient(retail: Order, child: Order | None) -> Address:
     raise Refused("slip.recipient_unknown")
 
 
-def _line(session: Session, line: TradeLine) -> SlipLine:
+def _line(session: Session, line: TradeLine, quantity: int) -> SlipLine:
     """Title and SKU are those of the retailer's own product. An SKU that the supplier uses too is left out."""
     own = _retailers_product(session, line)
     theirs = {line.sku, _sku(session, line.product_id)}
     sku = own.sku if own is not None and own.sku not in theirs else None
-    return SlipLine(own.title if own is not None and own.title else line.title, line.quantity, sku)
+    return SlipLine(own.title if own is not None and own.title else line.title, quantity, sku)
 
 
 def _retailers_product(session: Session, line: TradeLine) -> Product | None:
