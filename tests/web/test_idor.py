@@ -91,7 +91,7 @@ OPEN = {
     ("POST", "/plugin/connect"): "the pairing code is the proof",
 }
 # Routes whose proof is a signature.
-SIGNED = {("POST", "/webhooks/<key>"), ("GET", "/plugin/status")}
+SIGNED = {("POST", "/webhooks/<key>"), ("POST", "/webhooks/payments/<key>"), ("GET", "/plugin/status")}
 
 CASES = [pytest.param(route, row, id=" ".join(route)) for route, row in MATRIX.items()]
 
