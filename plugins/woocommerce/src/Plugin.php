@@ -22,6 +22,9 @@ use Shopbridge\Events\TrackingHooks;
 use Shopbridge\Labels\LabelPanel;
 use Shopbridge\Labels\Labels;
 use Shopbridge\Labels\Unsupported;
+use Shopbridge\Network\NetworkActions;
+use Shopbridge\Network\NetworkBridge;
+use Shopbridge\Network\NetworkPage;
 use Shopbridge\Orders\BridgeWrites;
 use Shopbridge\Orders\CommandList;
 use Shopbridge\Orders\CommandMemory;
@@ -40,6 +43,7 @@ use Shopbridge\Orders\Shelf;
 use Shopbridge\Orders\Sweep;
 use Shopbridge\Orders\Taxes;
 use Shopbridge\Orders\Tracking\Parcels;
+use Shopbridge\Outbox\Answer;
 use Shopbridge\Outbox\Breaker;
 use Shopbridge\Outbox\InlineTry;
 use Shopbridge\Outbox\Lock;
@@ -48,6 +52,13 @@ use Shopbridge\Outbox\Schedule;
 use Shopbridge\Outbox\Schema;
 use Shopbridge\Outbox\Sender;
 use Shopbridge\Outbox\Transport;
+use Shopbridge\Products\CategoryMapping;
+use Shopbridge\Products\CsvColumns;
+use Shopbridge\Products\ListEditing;
+use Shopbridge\Products\NetworkCategories;
+use Shopbridge\Products\ProductForm;
+use Shopbridge\Products\ReleaseScreens;
+use Shopbridge\Products\ReportAgain;
 use Shopbridge\Settings\Choices;
 use Shopbridge\Settings\Connection;
 use Shopbridge\Settings\Pairing;
@@ -139,6 +150,8 @@ final class Plugin
         (new TrackingHooks($collector))->register();
         (new ShopHooks($collector))->register();
         (new ProductImages())->register();
+        (new ReportAgain($collector, $recorder, $this->outbox()))->register();
+        (new CsvColumns())->register();
         $recorder->register();
         $this->schedule()->register();
         $this->sweep()->register();
@@ -155,6 +168,21 @@ final class Plugin
         $slip->register();
         (new OrderBox($this->parcels(), new LabelPanel($this->labels(), new Unsupported()), $slip))->register();
         (new AdminNotice($this->connection(), $this->breaker()))->register();
+        $this->listenForTheNetwork(new NetworkBridge($this->transport()));
+    }
+
+    private function listenForTheNetwork(NetworkBridge $bridge): void
+    {
+        (new NetworkPage($this->connection(), $bridge))->register();
+        if (!$this->connection()->exists()) {
+            return;
+        }
+        $categories = new NetworkCategories(static fn (): Answer => $bridge->state(4));
+        (new NetworkActions($bridge))->register();
+        (new ProductForm($categories))->register();
+        (new ListEditing())->register();
+        (new CategoryMapping($categories))->register();
+        (new ReleaseScreens())->register();
     }
 
     private function commandRoute(): CommandRoute
@@ -184,7 +212,8 @@ final class Plugin
                 'order.stop_shipping' => fn () => new Commands\StopShipping($shelf, $this->parcels(), $mails),
                 'order.label_sender' => fn () => new Commands\LabelSender($shelf, $collector),
                 'order.timeline' => fn () => new Commands\Timeline($shelf, $collector),
-                'product.upsert' => fn () => new Commands\UpsertProduct($once, $shelf),
+                'product.upsert' => fn () => new Commands\UpsertProduct($once, $shelf, $this->outbox()),
+                'product.release' => fn () => new Commands\ReleaseProducts(),
                 'stock.set' => fn () => new Commands\SetStock($once, $this->outbox()),
                 'events.resend' => fn () => new Commands\ResendEvents($this->outbox()),
                 'secret.rotate' => fn () => new Commands\RotateSecrets(new Secrets()),

@@ -18,6 +18,7 @@ require_once __DIR__ . '/../src/autoload.php';
 require_once __DIR__ . '/stubs/FakeShop.php';
 require_once __DIR__ . '/stubs/wordpress.php';
 require_once __DIR__ . '/stubs/woocommerce.php';
+require_once __DIR__ . '/stubs/products.php';
 require_once __DIR__ . '/stubs/FakeDatabase.php';
 require_once __DIR__ . '/stubs/doubles.php';
 require_once __DIR__ . '/stubs/labels.php';

@@ -10,6 +10,10 @@ namespace Shopbridge\Events;
 
 use Shopbridge\Outbox\Outbox;
 use Shopbridge\Outbox\Row;
+use Shopbridge\Products\ManagedProduct;
+use Shopbridge\Products\NetworkFacts;
+use Shopbridge\Products\ProductFields;
+use Shopbridge\Products\Releases;
 use Shopbridge\Settings\Choices;
 
 class ProductSnapshot
@@ -39,14 +43,15 @@ class ProductSnapshot
             return null;
         }
         $data = array_diff_key(RestView::product($product), array_flip(self::LEFT_OUT));
-        $data['meta_data'] = RestView::ourMeta($data['meta_data'] ?? array());
+        $data['meta_data'] = self::meta($data);
         $data['parent_id'] = $product->get_parent_id();
+        $data['categories'] = NetworkFacts::categories($product);
         $data['shopbridge'] = array(
             'currency' => (string) get_woocommerce_currency(),
             'prices_include_tax' => wc_prices_include_tax() || !wc_tax_enabled(),
             'gtin' => $this->gtin($product),
             'handling_days' => null,
-        );
+        ) + NetworkFacts::of($product);
         return $data;
     }
 
@@ -107,6 +112,19 @@ class ProductSnapshot
     {
         $product = wc_get_product($id);
         return $product instanceof \WC_Product && !in_array($product->get_status(), array('trash', 'auto-draft'), true) ? $product : null;
+    }
+
+    /**
+     * What stands in `shopbridge` already, and what the bridge itself has written here, is left out.
+     *
+     * @param array<string, mixed> $data
+     * @return array<int, array{key: string, value: mixed}>
+     */
+    private static function meta(array $data): array
+    {
+        $left = array_merge(ProductFields::ALL, Releases::METAS, array_diff(ManagedProduct::METAS, array(ManagedProduct::KEY)));
+        $isTold = static fn (array $meta): bool => !in_array($meta['key'], $left, true);
+        return array_values(array_filter(RestView::ourMeta($data['meta_data'] ?? array()), $isTold));
     }
 
     /**

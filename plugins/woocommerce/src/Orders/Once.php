@@ -72,6 +72,13 @@ class Once
         return (int) $wpdb->get_var($wpdb->prepare("SELECT object_id FROM `$table` WHERE kind = %s AND name = %s", $kind, $key));
     }
 
+    /** As if this key had never made anything. */
+    public function forget(string $kind, string $key): void
+    {
+        global $wpdb;
+        $wpdb->delete(Schema::keys(), array('kind' => $kind, 'name' => $key));
+    }
+
     private function claim(string $kind, string $key): bool
     {
         global $wpdb;

@@ -15,6 +15,7 @@ use Shopbridge\Outbox\Outbox;
 use Shopbridge\Outbox\Schedule;
 use Shopbridge\Outbox\Schema;
 use Shopbridge\Outbox\Transport;
+use Shopbridge\Products\NetworkCategories;
 use Shopbridge\Status\Health;
 
 class Removal
@@ -25,7 +26,7 @@ class Removal
         $removeData = (new Choices())->removeData();
         $this->unschedule();
         Schema::drop();
-        foreach (array(Connection::OPTION, Secrets::OPTION, Choices::OPTION, Breaker::OPTION, Health::OPTION, Manifest::OPTION) as $option) {
+        foreach (array(Connection::OPTION, Secrets::OPTION, Choices::OPTION, Breaker::OPTION, Health::OPTION, Manifest::OPTION, NetworkCategories::OPTION) as $option) {
             delete_option($option);
         }
         $this->forgetForTheMoment();
@@ -71,7 +72,7 @@ class Removal
     {
         global $wpdb;
         $like = $wpdb->esc_like('_shopbridge_') . '%';
-        $tables = array($wpdb->postmeta, $wpdb->prefix . 'wc_orders_meta', $wpdb->prefix . 'woocommerce_order_itemmeta');
+        $tables = array($wpdb->postmeta, $wpdb->termmeta, $wpdb->prefix . 'wc_orders_meta', $wpdb->prefix . 'woocommerce_order_itemmeta');
         foreach ($tables as $table) {
             if ($wpdb->get_var($wpdb->prepare('SHOW TABLES LIKE %s', $wpdb->esc_like($table))) === $table) {
                 $wpdb->query($wpdb->prepare("DELETE FROM `$table` WHERE meta_key LIKE %s", $like));

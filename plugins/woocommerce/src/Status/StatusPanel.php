@@ -12,6 +12,8 @@ use Shopbridge\Outbox\Breaker;
 use Shopbridge\Outbox\Outbox;
 use Shopbridge\Outbox\Row;
 use Shopbridge\Outbox\Verdict;
+use Shopbridge\Products\Releases;
+use Shopbridge\Products\ReleaseScreens;
 use Shopbridge\Settings\Connection;
 use Shopbridge\Settings\SettingsActions;
 use Shopbridge\Settings\SettingsPage;
@@ -63,6 +65,7 @@ class StatusPanel
         echo '<a class="button" href="' . esc_url($this->connection->bridgeUrl()) . '" target="_blank" rel="noopener noreferrer">';
         echo esc_html__('Open the bridge', 'shopbridge') . '</a></p>';
         $this->showButton(SettingsActions::SEND_NOW, __('Send now', 'shopbridge'));
+        $this->showReleases();
         $this->showDead();
     }
 
@@ -112,6 +115,28 @@ class StatusPanel
         foreach ($this->queue->warnings(time()) as $warning) {
             echo '<div class="notice notice-warning inline"><p>' . esc_html($warning) . '</p></div>';
         }
+    }
+
+    /** What the bridge releases to retailers of the dropshipping network, and what keeps the others back (K1). */
+    private function showReleases(): void
+    {
+        $counts = Releases::counts();
+        if (array_sum($counts) === 0) {
+            return;
+        }
+        echo '<h2>' . esc_html__('Dropshipping network', 'shopbridge') . '</h2><table class="widefat striped" style="max-width:60em"><tbody>';
+        self::countRow(__('Released to retailers', 'shopbridge'), $counts['released'], Releases::RELEASED);
+        self::countRow(__('Not released', 'shopbridge'), $counts['not_released'], Releases::NOT_RELEASED);
+        foreach (Releases::byReason() as $reason) {
+            self::countRow('– ' . $reason['text'], $reason['count'], $reason['code']);
+        }
+        echo '</tbody></table>';
+    }
+
+    private static function countRow(string $name, int $count, string $filter): void
+    {
+        echo '<tr><th scope="row">' . esc_html($name) . '</th><td><a href="' . esc_url(ReleaseScreens::listUrl($filter)) . '">';
+        echo esc_html((string) $count) . '</a></td></tr>';
     }
 
     private function showDead(): void

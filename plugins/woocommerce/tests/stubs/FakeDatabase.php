@@ -30,6 +30,9 @@ final class FakeDatabase
     /** @var array<int, array<string, mixed>> */
     public $orders = array();
 
+    /** @var array<int, array<int, array<string, string>>> answers of get_results(), the next one first */
+    public $results = array();
+
     /** @var string[] */
     public $queries = array();
 
@@ -83,6 +86,12 @@ final class FakeDatabase
         return strpos($query, '_LOCK(') !== false ? '1' : null;
     }
 
+    public function get_results(string $query, string $form = ''): array
+    {
+        $this->queries[] = $query;
+        return array_shift($this->results) ?? array();
+    }
+
     public function get_row(string $query, string $form = ''): ?array
     {
         if (preg_match("/WHERE command_id = '(.*?)'/", $query, $found) === 1) {
@@ -122,6 +131,7 @@ final class FakeDatabase
 
     public function delete(string $table, array $where)
     {
+        unset($this->keys[($where['kind'] ?? '') . ' ' . ($where['name'] ?? '')]);
         unset($this->commands[$where['command_id'] ?? '']);
         return 1;
     }

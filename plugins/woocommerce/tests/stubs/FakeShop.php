@@ -67,6 +67,7 @@ final class FakeShop
         self::$capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true);
         self::$nonceIsRight = true;
         self::$nextId = 1000;
+        FakeTerms::reset();
         $_POST = array();
         $GLOBALS['wpdb'] = new FakeDatabase();
     }

@@ -54,6 +54,10 @@ abstract class FakeData
         unset($this->meta[$key]);
     }
 
+    public function save_meta_data(): void
+    {
+    }
+
     public function save(): int
     {
         $this->saves++;
@@ -298,6 +302,15 @@ class WC_Tax
         return array('reduced-rate');
     }
 
+    public static function get_base_tax_rates(string $class): array
+    {
+        $rates = array();
+        foreach (self::get_rates_for_tax_class($class) as $rate) {
+            $rates[] = array('rate' => (float) $rate->tax_rate, 'compound' => $rate->compound ?? 'no');
+        }
+        return $rates;
+    }
+
     public static function get_rates_for_tax_class(string $class): array
     {
         return array_filter(FakeShop::$taxRates, static fn (object $rate): bool => $rate->tax_rate_class === $class);
@@ -327,6 +340,19 @@ class WC_REST_Products_Controller
 function WC(): object
 {
     return new class {
+        /** @var object */
+        public $countries;
+
+        public function __construct()
+        {
+            $this->countries = new class {
+                public function get_countries(): array
+                {
+                    return array('AT' => 'Austria', 'DE' => 'Germany');
+                }
+            };
+        }
+
         public function mailer(): object
         {
             return new class {

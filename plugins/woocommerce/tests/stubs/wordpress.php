@@ -395,12 +395,25 @@ function wp_doing_cron(): bool
 
 function get_post_type(int $id): string
 {
-    return isset(FakeShop::$products[$id]) ? 'product' : (isset(FakeShop::$orders[$id]) ? 'shop_order' : 'post');
+    $isProduct = FakeShop::$products[$id] ?? null;
+    if ($isProduct instanceof WC_Product_Variation) {
+        return 'product_variation';
+    }
+    return $isProduct !== null ? 'product' : (isset(FakeShop::$orders[$id]) ? 'shop_order' : 'post');
 }
 
 function get_posts(array $query): array
 {
-    return array();
+    $found = array();
+    foreach (FakeShop::$products as $id => $product) {
+        $ofParent = isset($query['post_parent']) && $product->get_parent_id() === $query['post_parent'];
+        $withMeta = isset($query['meta_key']) && ($product->meta[$query['meta_key']] ?? null) === $query['meta_value'];
+        $ofTerm = isset($query['tax_query']) && FakeTerms::has($id, $query['tax_query'][0]);
+        if ($product->get_status() !== 'trash' && ($ofParent || $withMeta || $ofTerm)) {
+            $found[] = $id;
+        }
+    }
+    return $found;
 }
 
 function as_has_scheduled_action(string $hook, array $arguments = array(), string $group = ''): bool

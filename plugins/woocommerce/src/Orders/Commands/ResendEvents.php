@@ -11,11 +11,10 @@ namespace Shopbridge\Orders\Commands;
 use Shopbridge\Orders\CommandData;
 use Shopbridge\Orders\Done;
 use Shopbridge\Outbox\Outbox;
+use Shopbridge\Products\EveryProduct;
 
 final class ResendEvents implements Command
 {
-    private const AT_ONCE = 500;
-
     /** @var Outbox */
     private $outbox;
 
@@ -34,22 +33,6 @@ final class ResendEvents implements Command
             $ranges[] = array($range[0], $range[1]);
         }
         $queued = $this->outbox->resend($ranges);
-        return new Done(array('queued' => $queued + ($data->flag('all_products', false) ? $this->allProducts() : 0)));
-    }
-
-    private function allProducts(): int
-    {
-        global $wpdb;
-        $query = "SELECT ID FROM {$wpdb->posts} WHERE post_type IN ('product', 'product_variation')
-            AND post_status NOT IN ('trash', 'auto-draft', 'inherit') ORDER BY ID";
-        $ids = $wpdb->get_col($query);
-        foreach (array_chunk($ids, self::AT_ONCE) as $some) {
-            $messages = array();
-            foreach ($some as $id) {
-                $messages[] = array('type' => 'product.changed', 'subject' => 'product/' . (int) $id);
-            }
-            $this->outbox->append($messages, time());
-        }
-        return count($ids);
+        return new Done(array('queued' => $queued + ($data->flag('all_products', false) ? EveryProduct::report($this->outbox, time()) : 0)));
     }
 }

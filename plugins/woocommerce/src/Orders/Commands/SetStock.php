@@ -45,7 +45,8 @@ final class SetStock implements Command
     private function set(int $id, int $quantity): int
     {
         $product = wc_get_product($id);
-        if (!$product instanceof \WC_Product || $product->is_type(array('variable', 'grouped', 'external'))) {
+        $isThere = $product instanceof \WC_Product && $product->get_status() !== 'trash';
+        if (!$isThere || $product->is_type(array('variable', 'grouped', 'external'))) {
             throw new Refusal('product.not_found', 'There is no product ' . $id . ' with a stock of its own.', 'data.product_id');
         }
         if ($product->managing_stock() !== true) {

@@ -2,6 +2,9 @@
 
 /**
  * product.upsert: a product by our key, its GTIN or its SKU, in this order; made when there is none (K3: no description is imported).
+ *
+ * A managed product is a listing of the network: what the merchant had before or has changed since (name, pictures, category, brand, status)
+ * is left alone; price and stock are the bridge's.
  */
 
 declare(strict_types=1);
@@ -15,6 +18,9 @@ use Shopbridge\Orders\Once;
 use Shopbridge\Orders\ProductImages;
 use Shopbridge\Orders\Refusal;
 use Shopbridge\Orders\Shelf;
+use Shopbridge\Outbox\Outbox;
+use Shopbridge\Products\ManagedProduct;
+use Shopbridge\Products\ShopTerms;
 
 final class UpsertProduct implements Command
 {
@@ -26,76 +32,118 @@ final class UpsertProduct implements Command
     /** @var Shelf */
     private $shelf;
 
-    public function __construct(Once $once, Shelf $shelf)
+    /** @var Outbox */
+    private $outbox;
+
+    public function __construct(Once $once, Shelf $shelf, Outbox $outbox)
     {
         $this->once = $once;
         $this->shelf = $shelf;
+        $this->outbox = $outbox;
     }
 
     public function run(CommandData $data): Done
     {
         $key = $data->key();
+        $images = array_values(array_filter($data->list('images'), 'is_string'));
         $created = false;
+        $known = $this->once->find('product', $key);
+        if ($known > 0 && $data->flag('recreate', false) && !$this->isThere($known)) {
+            // The merchant had deleted it and has now asked for it again.
+            $this->once->forget('product', $key);
+        }
         $made = $this->once->run(
             'product',
             $key,
             function () use ($data, $key, &$created): int {
-                $id = $this->find($data);
-                $created = $id === 0;
-                return $this->write($created ? new \WC_Product_Simple() : $this->product($id), $data, $key);
+                $product = $this->find($data, $key);
+                $created = $product === null;
+                return $this->write($product ?? new \WC_Product_Simple(), $data, $key);
             }
         );
         if ($made['already']) {
-            $this->write($this->product($made['id']), $data, $key);
+            $this->write($this->remembered($made['id']), $data, $key);
         }
-        if ($data->list('images') !== array()) {
-            ProductImages::later($made['id'], array_values(array_filter($data->list('images'), 'is_string')));
+        if ($images !== array()) {
+            ProductImages::later($made['id'], $images);
         }
-        return new Done(array('product_id' => (string) $made['id'], 'created' => $created));
+        return new Done($this->truth($made['id'], $created, $data));
     }
 
-    private function find(CommandData $data): int
-    {
-        $gtin = $data->optional('gtin', 50);
-        $sku = $data->optional('sku', 100);
-        $id = $gtin === '' ? 0 : $this->shelf->byGtin($gtin);
-        return $id === 0 && $sku !== '' ? (int) wc_get_product_id_by_sku($sku) : $id;
-    }
-
-    private function product(int $id): \WC_Product
+    private function isThere(int $id): bool
     {
         $product = wc_get_product($id);
-        if (!$product instanceof \WC_Product) {
-            throw new Refusal('product.not_found', 'The product of this key was deleted in the shop.', 'data.key');
+        return $product instanceof \WC_Product && $product->get_status() !== 'trash';
+    }
+
+    /**
+     * @return array<string, mixed>
+     */
+    private function truth(int $id, bool $created, CommandData $data): array
+    {
+        $truth = array('product_id' => (string) $id, 'created' => $created);
+        if ($data->has('stock_quantity')) {
+            $product = wc_get_product($id);
+            $truth['stock_quantity'] = $product instanceof \WC_Product ? (int) $product->get_stock_quantity() : null;
+            $truth['sequence'] = $this->outbox->draw(time());
+        }
+        return $truth;
+    }
+
+    private function find(CommandData $data, string $key): ?\WC_Product
+    {
+        $product = $this->shelf->productByKey($key) ?? $this->shelf->sellable($data->optional('gtin', 50), $data->optional('sku', 100));
+        $other = $product === null ? '' : (string) $product->get_meta(ManagedProduct::KEY);
+        if ($product !== null && $other !== '' && $other !== $key && ManagedProduct::isManaged($product)) {
+            // Two suppliers of the same article: two writers of one stock would oversell it.
+            $text = 'Product ' . $product->get_id() . ' has this GTIN or SKU and already comes through the network as ' . $other . '.';
+            throw new Refusal('product.gtin_taken', $text, 'data.gtin');
         }
         return $product;
     }
 
+    private function remembered(int $id): \WC_Product
+    {
+        if (!$this->isThere($id)) {
+            throw new Refusal('product.not_found', 'The product of this key was deleted in the shop.', 'data.key');
+        }
+        return wc_get_product($id);
+    }
+
     private function write(\WC_Product $product, CommandData $data, string $key): int
     {
+        $isNew = $product->get_id() === 0;
+        $managed = $data->flag('managed', ManagedProduct::isManaged($product));
         try {
-            $this->fill($product, $data);
+            $this->fill($product, $data, $managed);
         } catch (\WC_Data_Exception $refused) {
             if ($refused->getErrorCode() === 'product_invalid_global_unique_id') {
                 throw new Refusal('product.gtin_taken', $refused->getMessage(), 'data.gtin');
             }
             throw new Refusal('data.invalid', $refused->getMessage(), 'data');
         }
-        $product->update_meta_data('_shopbridge_key', $key);
-        return (int) $product->save();
+        $product->update_meta_data(ManagedProduct::KEY, $key);
+        if ($isNew) {
+            $product->update_meta_data(ManagedProduct::MADE, 'yes');
+        }
+        if ($managed) {
+            $product->update_meta_data(ManagedProduct::MANAGED, 'yes');
+        } else {
+            $product->delete_meta_data(ManagedProduct::MANAGED);
+        }
+        $this->brandField($product, $data);
+        $id = (int) $product->save();
+        $this->terms($product, $data, $isNew);
+        return $id;
     }
 
-    private function fill(\WC_Product $product, CommandData $data): void
+    private function fill(\WC_Product $product, CommandData $data, bool $managed): void
     {
+        $isNew = $product->get_id() === 0;
         if ($data->has('name')) {
-            $product->set_name(sanitize_text_field($data->text('name', 500)));
+            $this->name($product, sanitize_text_field($data->text('name', 500)), $managed);
         }
-        if ($data->optional('sku', 100) !== '') {
-            $product->set_sku($data->text('sku', 100));
-        }
-        if ($data->optional('gtin', 50) !== '' && is_callable(array($product, 'set_global_unique_id'))) {
-            $product->set_global_unique_id($data->text('gtin', 50));
-        }
+        $this->codes($product, $data, $managed);
         if ($data->has('price')) {
             $product->set_regular_price(Money::text($data->cents('price')));
         }
@@ -103,8 +151,59 @@ final class UpsertProduct implements Command
             $product->set_manage_stock(true);
             $product->set_stock_quantity($data->number('stock_quantity'));
         }
-        if ($data->has('status') && in_array($data->text('status'), self::STATUSES, true)) {
+        if ($managed) {
+            // The stock is somebody else's: what is not there cannot be promised.
+            $product->set_backorders('no');
+        }
+        if (($isNew || !$managed) && $data->has('status') && in_array($data->text('status'), self::STATUSES, true)) {
             $product->set_status($data->text('status'));
+        }
+    }
+
+    private function name(\WC_Product $product, string $name, bool $managed): void
+    {
+        $last = (string) $product->get_meta(ManagedProduct::NAME);
+        $untouched = ManagedProduct::isOurs($product) && ($last === '' || (string) $product->get_name() === $last);
+        if (!$managed || $untouched) {
+            $product->set_name($name);
+            $product->update_meta_data(ManagedProduct::NAME, $name);
+        }
+    }
+
+    private function codes(\WC_Product $product, CommandData $data, bool $managed): void
+    {
+        $keep = $managed && !ManagedProduct::isOurs($product);
+        $sku = $data->optional('sku', 100);
+        if ($sku !== '' && !($keep && (string) $product->get_sku() !== '')) {
+            $owner = (int) wc_get_product_id_by_sku($sku);
+            // Another supplier's or the merchant's own article may have the same number: then this one goes without.
+            if (!$managed || $owner === 0 || $owner === $product->get_id()) {
+                $product->set_sku($sku);
+            }
+        }
+        $gtin = $data->optional('gtin', 50);
+        if ($gtin !== '' && !($keep && $this->shelf->gtinOf($product) !== '')) {
+            $this->shelf->setGtin($product, $gtin);
+        }
+    }
+
+    private function brandField(\WC_Product $product, CommandData $data): void
+    {
+        $brand = sanitize_text_field($data->optional('brand', 100));
+        if ($brand !== '') {
+            ShopTerms::brandField($product, $brand);
+        }
+    }
+
+    private function terms(\WC_Product $product, CommandData $data, bool $isNew): void
+    {
+        $brand = sanitize_text_field($data->optional('brand', 100));
+        $category = sanitize_text_field($data->optional('category', 200));
+        if ($brand !== '') {
+            ShopTerms::brand($product, $brand);
+        }
+        if ($category !== '' && $isNew) {
+            ShopTerms::category($product, $category);
         }
     }
 }

@@ -1,0 +1,238 @@
+<?php
+
+/**
+ * What suppliers offer to this retailer: searched and paged by the bridge, ticked here, imported or removed with one button.
+ */
+
+declare(strict_types=1);
+
+namespace Shopbridge\Network;
+
+use Shopbridge\Settings\SettingsPage;
+
+class Catalogue
+{
+    /** @var NetworkBridge */
+    private $bridge;
+
+    /** @var array<string, mixed> the answer of /plugin/network/state */
+    private $state;
+
+    /**
+     * @param array<string, mixed> $state
+     */
+    public function __construct(NetworkBridge $bridge, array $state)
+    {
+        $this->bridge = $bridge;
+        $this->state = $state;
+    }
+
+    public function show(): void
+    {
+        $asked = self::asked();
+        $this->showSearch($asked);
+        $answer = $this->bridge->catalogue($asked['search'], $asked['category'], $asked['supplier'], (int) $asked['part']);
+        $problems = NetworkBridge::problems($answer);
+        foreach ($problems as $problem) {
+            echo '<div class="notice notice-error inline"><p>' . esc_html($problem) . '</p></div>';
+        }
+        if ($problems === array()) {
+            $this->showItems($answer->body, $asked);
+        }
+    }
+
+    /**
+     * What is looked for, as the address of the page says; also the way back after an import.
+     *
+     * @return array{search: string, category: string, supplier: string, part: string}
+     */
+    public static function asked(): array
+    {
+        return array(
+            'search' => Input::text('search'),
+            'category' => Input::text('category'),
+            'supplier' => Input::text('supplier'),
+            'part' => (string) max(1, Input::number('part')),
+        );
+    }
+
+    /**
+     * @param array{search: string, category: string, supplier: string, part: string} $asked
+     */
+    private function showSearch(array $asked): void
+    {
+        echo '<form method="get" action="' . esc_url(admin_url('admin.php')) . '"><p class="search-box" style="float:none;text-align:left">';
+        echo '<input type="hidden" name="page" value="' . esc_attr(NetworkPage::SLUG) . '"><input type="hidden" name="tab" value="catalogue">';
+        echo '<input type="search" name="search" value="' . esc_attr($asked['search']) . '" placeholder="';
+        echo esc_attr__('words, GTIN or brand', 'shopbridge') . '"> ';
+        $this->showChoice('category', __('all categories', 'shopbridge'), self::names($this->state, 'categories', 'key'), $asked['category']);
+        $this->showChoice('supplier', __('all suppliers', 'shopbridge'), self::names($this->state, 'suppliers', 'id'), $asked['supplier']);
+        echo '<button type="submit" class="button">' . esc_html__('Search', 'shopbridge') . '</button></p></form>';
+    }
+
+    /**
+     * @param array<string, string> $choices
+     */
+    private function showChoice(string $name, string $all, array $choices, string $chosen): void
+    {
+        echo '<select name="' . esc_attr($name) . '" style="vertical-align:baseline"><option value="">' . esc_html($all) . '</option>';
+        foreach ($choices as $value => $text) {
+            echo '<option value="' . esc_attr((string) $value) . '"';
+            if ((string) $value === $chosen) {
+                echo ' selected';
+            }
+            echo '>' . esc_html($text) . '</option>';
+        }
+        echo '</select> ';
+    }
+
+    /**
+     * @param array<string, mixed> $page
+     * @param array{search: string, category: string, supplier: string, part: string} $asked
+     */
+    private function showItems(array $page, array $asked): void
+    {
+        $items = array_filter(NetworkBridge::list($page, 'items'), 'is_array');
+        /* translators: %d: number of products */
+        echo '<p>' . esc_html(sprintf(__('%d products', 'shopbridge'), (int) ($page['total'] ?? count($items)))) . '</p>';
+        if ($items === array()) {
+            return;
+        }
+        SettingsPage::openForm(NetworkActions::LISTINGS);
+        foreach ($asked as $name => $value) {
+            echo '<input type="hidden" name="' . esc_attr($name) . '" value="' . esc_attr($value) . '">';
+        }
+        $this->showTable($items);
+        $this->showRule();
+        echo '</form>';
+        $this->showPages($page, $asked);
+    }
+
+    /**
+     * @param array<int, array<string, mixed>> $items
+     */
+    private function showTable(array $items): void
+    {
+        echo '<table class="widefat striped"><thead><tr><td class="check-column"></td><th></th>';
+        foreach (self::headings() as $heading) {
+            echo '<th>' . esc_html($heading) . '</th>';
+        }
+        echo '</tr></thead><tbody>';
+        foreach ($items as $item) {
+            $this->showItem($item);
+        }
+        echo '</tbody></table>';
+    }
+
+    /**
+     * @param array<string, mixed> $item
+     */
+    private function showItem(array $item): void
+    {
+        $currency = NetworkBridge::text($item, 'currency');
+        $title = NetworkBridge::text($item, 'title');
+        $about = array_filter(array(NetworkBridge::text($item, 'brand'), NetworkBridge::text($item, 'gtin')));
+        echo '<tr><th class="check-column"><input type="checkbox" name="products[]" value="' . esc_attr(NetworkBridge::text($item, 'product')) . '" ';
+        echo 'aria-label="' . esc_attr($title) . '"></th><td>';
+        $this->showPicture(NetworkBridge::text($item, 'image'));
+        echo '</td><td><strong>' . esc_html($title) . '</strong><br>' . esc_html(implode(' · ', $about)) . '</td>';
+        echo '<td>' . esc_html(NetworkBridge::text($item, 'supplier')) . '</td>';
+        echo '<td>' . esc_html(Amounts::shown($item['dealer_price'] ?? null, $currency)) . '</td>';
+        echo '<td>' . esc_html(Amounts::shown($item['recommended_price'] ?? null, $currency)) . '</td>';
+        echo '<td>' . esc_html(Amounts::percent($item['margin_percent'] ?? null)) . '</td>';
+        echo '<td>' . esc_html(NetworkBridge::text($item, 'stock')) . '</td><td>';
+        if (!empty($item['listed'])) {
+            echo esc_html__('in this shop', 'shopbridge');
+        }
+        echo '</td></tr>';
+    }
+
+    private function showPicture(string $url): void
+    {
+        if ($url !== '') {
+            echo '<img src="' . esc_url($url) . '" alt="" width="48" style="height:auto" loading="lazy" referrerpolicy="no-referrer">';
+        }
+    }
+
+    private function showRule(): void
+    {
+        echo '<h3>' . esc_html__('With the ticked products', 'shopbridge') . '</h3><p><label>' . esc_html__('Price in this shop:', 'shopbridge') . ' ';
+        echo '<select name="rule">';
+        foreach (self::rules() as $kind => $name) {
+            echo '<option value="' . esc_attr($kind) . '">' . esc_html($name) . '</option>';
+        }
+        echo '</select></label> <input type="text" name="rule_value" size="8" placeholder="' . esc_attr__('amount or percent', 'shopbridge') . '" ';
+        echo 'aria-label="' . esc_attr__('amount or percent', 'shopbridge') . '"> ';
+        echo '<button type="submit" class="button button-primary" name="deed" value="import">' . esc_html__('Import', 'shopbridge') . '</button> ';
+        echo '<button type="submit" class="button" name="deed" value="unlist">' . esc_html__('Remove', 'shopbridge') . '</button></p><p class="description">';
+        echo esc_html__('Title, pictures, GTIN, price and stock are imported, no description. A product of yours with the same GTIN is used instead of a new one.', 'shopbridge');
+        echo ' ' . esc_html__('Removing sets the stock to 0; the product stays in your shop.', 'shopbridge') . '</p>';
+    }
+
+    /**
+     * @param array<string, mixed> $page
+     * @param array{search: string, category: string, supplier: string, part: string} $asked
+     */
+    private function showPages(array $page, array $asked): void
+    {
+        $here = (int) $asked['part'];
+        echo '<p>';
+        if ($here > 1) {
+            echo '<a class="button" href="' . esc_url(NetworkPage::url('catalogue', array('part' => (string) ($here - 1)) + $asked)) . '">';
+            echo esc_html__('Back', 'shopbridge') . '</a> ';
+        }
+        if (is_int($page['next_page'] ?? null)) {
+            echo '<a class="button" href="' . esc_url(NetworkPage::url('catalogue', array('part' => (string) $page['next_page']) + $asked)) . '">';
+            echo esc_html__('Next', 'shopbridge') . '</a>';
+        }
+        echo '</p>';
+    }
+
+    /**
+     * @param array<string, mixed> $values
+     * @return array<string, string>
+     */
+    private static function names(array $values, string $list, string $key): array
+    {
+        $names = array();
+        foreach (NetworkBridge::list($values, $list) as $one) {
+            if (is_array($one) && NetworkBridge::text($one, $key) !== '') {
+                $names[NetworkBridge::text($one, $key)] = NetworkBridge::text($one, 'name');
+            }
+        }
+        return $names;
+    }
+
+    /**
+     * The price rules of the bridge, applied to the recommended price.
+     *
+     * @return array<string, string>
+     */
+    public static function rules(): array
+    {
+        return array(
+            'same' => __('as recommended', 'shopbridge'),
+            'plus_percent' => __('recommended plus percent', 'shopbridge'),
+            'minus_percent' => __('recommended minus percent', 'shopbridge'),
+            'plus' => __('recommended plus amount', 'shopbridge'),
+            'minus' => __('recommended minus amount', 'shopbridge'),
+            'fixed' => __('fixed amount', 'shopbridge'),
+        );
+    }
+
+    /**
+     * @return string[]
+     */
+    private static function headings(): array
+    {
+        return array(
+            __('Product', 'shopbridge'),
+            __('Supplier', 'shopbridge'),
+            __('Dealer price', 'shopbridge'),
+            __('Recommended price', 'shopbridge'),
+            __('Margin', 'shopbridge'),
+            __('Stock', 'shopbridge'),
+            '',
+        );
+    }
+}

@@ -1,0 +1,128 @@
+<?php
+
+/**
+ * The buttons of the network's pages. Each asks for the right to manage the shop and for its own nonce before it reads anything.
+ */
+
+declare(strict_types=1);
+
+namespace Shopbridge\Network;
+
+class NetworkActions
+{
+    public const PROFILE = 'shopbridge_network_profile';
+    public const PARTNER = 'shopbridge_network_partner';
+    public const LISTINGS = 'shopbridge_network_listings';
+
+    /** @var NetworkBridge */
+    private $bridge;
+
+    public function __construct(NetworkBridge $bridge)
+    {
+        $this->bridge = $bridge;
+    }
+
+    public function register(): void
+    {
+        add_action('admin_post_' . self::PROFILE, array($this, 'profile'));
+        add_action('admin_post_' . self::PARTNER, array($this, 'partner'));
+        add_action('admin_post_' . self::LISTINGS, array($this, 'listings'));
+    }
+
+    public function profile(): void
+    {
+        $this->mayOrDie(self::PROFILE);
+        $read = ProfileForm::read();
+        $problems = $read['problems'];
+        if ($problems === array()) {
+            $problems = NetworkBridge::problems($this->bridge->saveProfile($read['profile']));
+        }
+        $memo = $problems === array() ? Memo::success(__('Saved.', 'shopbridge')) : Memo::trouble($problems, $read['typed']);
+        $this->back($memo, NetworkPage::url('profile'));
+    }
+
+    public function partner(): void
+    {
+        $this->mayOrDie(self::PARTNER);
+        $id = Input::text('partner');
+        $deed = Input::text('deed');
+        $answer = $deed === 'price_group'
+            ? $this->bridge->priceGroup($id, Input::text('price_group'))
+            : $this->bridge->partner($id, $deed);
+        $problems = NetworkBridge::problems($answer);
+        $memo = $problems === array() ? Memo::success(__('Done.', 'shopbridge')) : Memo::trouble($problems);
+        $this->back($memo, NetworkPage::url('partners'));
+    }
+
+    public function listings(): void
+    {
+        $this->mayOrDie(self::LISTINGS);
+        $products = Input::texts('products');
+        if ($products === array()) {
+            $memo = Memo::trouble(array('' => __('No product is ticked.', 'shopbridge')));
+        } else {
+            $memo = Input::text('deed') === 'unlist' ? $this->unlist($products) : $this->import($products);
+        }
+        $this->back($memo, NetworkPage::url('catalogue', Catalogue::asked()));
+    }
+
+    /**
+     * @param string[] $products
+     */
+    private function import(array $products): Memo
+    {
+        $kind = Input::text('rule');
+        $rule = array('kind' => isset(Catalogue::rules()[$kind]) ? $kind : 'same');
+        if ($rule['kind'] !== 'same') {
+            $rule['value'] = trim(str_replace(array('%', '€', ','), array('', '', '.'), Input::text('rule_value')));
+        }
+        $answer = $this->bridge->import($products, $rule);
+        $problems = NetworkBridge::problems($answer);
+        if ($problems !== array()) {
+            return Memo::trouble($problems);
+        }
+        /* translators: %d: number of products */
+        $text = sprintf(__('%d products are being imported; they are in your shop in a moment.', 'shopbridge'), (int) ($answer->body['queued'] ?? 0));
+        $memo = Memo::success($text);
+        foreach (NetworkBridge::list($answer->body, 'refused') as $place => $refused) {
+            if (is_array($refused)) {
+                $memo->problems['refused.' . $place] = NetworkBridge::text($refused, 'product') . ': ' . NetworkBridge::text($refused, 'message');
+            }
+        }
+        return $memo;
+    }
+
+    /**
+     * @param string[] $products
+     */
+    private function unlist(array $products): Memo
+    {
+        $answer = $this->bridge->unlist($products);
+        $problems = NetworkBridge::problems($answer);
+        if ($problems !== array()) {
+            return Memo::trouble($problems);
+        }
+        /* translators: %d: number of products */
+        return Memo::success(sprintf(__('%d products are withdrawn.', 'shopbridge'), (int) ($answer->body['withdrawn'] ?? 0)));
+    }
+
+    private function mayOrDie(string $action): void
+    {
+        if (!current_user_can('manage_woocommerce')) {
+            wp_die(esc_html__('You may not do this.', 'shopbridge'), '', array('response' => 403));
+        }
+        check_admin_referer($action);
+    }
+
+    private function back(Memo $memo, string $url): void
+    {
+        $memo->keep();
+        wp_safe_redirect($url);
+        $this->leave();
+    }
+
+    protected function leave(): void
+    {
+        exit;
+    }
+}

@@ -1,0 +1,163 @@
+<?php
+
+/**
+ * Whom this merchant trades with: his suppliers, his retailers, and whom he may ask.
+ */
+
+declare(strict_types=1);
+
+namespace Shopbridge\Network;
+
+use Shopbridge\Settings\SettingsPage;
+
+class PartnerList
+{
+    /** What may be done with a partner, by his role and the state of the partnership. */
+    private const ACTIONS = array(
+        'supplier' => array(
+            'asked' => array('end'),
+            'active' => array('pause', 'end'),
+            'paused' => array('resume', 'end'),
+            'ended' => array('ask'),
+        ),
+        'retailer' => array(
+            'asked' => array('accept', 'refuse'),
+            'active' => array('pause', 'end'),
+            'paused' => array('resume', 'end'),
+            'refused' => array('accept'),
+        ),
+    );
+
+    /** @var array<string, mixed> the answer of /plugin/network/state */
+    private $state;
+
+    /**
+     * @param array<string, mixed> $state
+     */
+    public function __construct(array $state)
+    {
+        $this->state = $state;
+    }
+
+    public function show(): void
+    {
+        $this->showPartners('retailer', __('Retailers who sell my products', 'shopbridge'));
+        $this->showPartners('supplier', __('Suppliers whose products I sell', 'shopbridge'));
+        $this->showSuppliers();
+    }
+
+    private function showPartners(string $role, string $title): void
+    {
+        $partners = $this->partners($role);
+        if ($partners === array()) {
+            return;
+        }
+        echo '<h2>' . esc_html($title) . '</h2><table class="widefat striped" style="max-width:60em"><tbody>';
+        foreach ($partners as $partner) {
+            $state = NetworkBridge::text($partner, 'state');
+            echo '<tr><td>' . esc_html(NetworkBridge::text($partner, 'name')) . '</td><td>' . esc_html(self::stateName($state)) . '</td><td>';
+            $this->showButtons($partner, self::ACTIONS[$role][$state] ?? array());
+            echo '</td><td>';
+            if ($role === 'retailer') {
+                $this->showGroup($partner);
+            }
+            echo '</td></tr>';
+        }
+        echo '</tbody></table>';
+    }
+
+    /** Approved suppliers with whom there is nothing yet. */
+    private function showSuppliers(): void
+    {
+        $known = array_map(static fn (array $partner): string => NetworkBridge::text($partner, 'name'), $this->partners('supplier'));
+        $others = array_filter(
+            NetworkBridge::list($this->state, 'suppliers'),
+            static fn ($supplier): bool => is_array($supplier) && !in_array(NetworkBridge::text($supplier, 'name'), $known, true)
+        );
+        echo '<h2>' . esc_html__('Suppliers you may ask', 'shopbridge') . '</h2>';
+        if ($others === array()) {
+            echo '<p>' . esc_html__('There are none at the moment.', 'shopbridge') . '</p>';
+            return;
+        }
+        echo '<table class="widefat striped" style="max-width:60em"><tbody>';
+        foreach ($others as $supplier) {
+            /* translators: %d: number of products */
+            $products = sprintf(__('%d products', 'shopbridge'), (int) ($supplier['products'] ?? 0));
+            echo '<tr><td>' . esc_html(NetworkBridge::text($supplier, 'name')) . '</td><td>' . esc_html($products) . '</td><td>';
+            $this->showButtons($supplier, array('ask'));
+            echo '</td></tr>';
+        }
+        echo '</tbody></table>';
+    }
+
+    /**
+     * @param array<string, mixed> $partner
+     * @param string[] $actions
+     */
+    private function showButtons(array $partner, array $actions): void
+    {
+        foreach ($actions as $action) {
+            SettingsPage::openForm(NetworkActions::PARTNER);
+            echo '<input type="hidden" name="partner" value="' . esc_attr(NetworkBridge::text($partner, 'id')) . '">';
+            echo '<button type="submit" class="button" name="deed" value="' . esc_attr($action) . '">' . esc_html(self::actionName($action)) . '</button></form> ';
+        }
+    }
+
+    /**
+     * @param array<string, mixed> $partner
+     */
+    private function showGroup(array $partner): void
+    {
+        $groups = NetworkBridge::list($this->state, 'price_groups');
+        if ($groups === array()) {
+            return;
+        }
+        $chosen = NetworkBridge::text($partner, 'price_group');
+        SettingsPage::openForm(NetworkActions::PARTNER);
+        echo '<input type="hidden" name="partner" value="' . esc_attr(NetworkBridge::text($partner, 'id')) . '">';
+        echo '<select name="price_group"><option value="">' . esc_html__('full dealer price', 'shopbridge') . '</option>';
+        foreach ($groups as $group) {
+            $name = is_array($group) ? NetworkBridge::text($group, 'name') : '';
+            echo '<option value="' . esc_attr($name) . '"';
+            if ($name === $chosen) {
+                echo ' selected';
+            }
+            echo '>' . esc_html($name . ' (-' . Amounts::percent($group['discount'] ?? 0) . ')') . '</option>';
+        }
+        echo '</select> <button type="submit" class="button" name="deed" value="price_group">' . esc_html__('Set', 'shopbridge') . '</button></form>';
+    }
+
+    /**
+     * @return array<int, array<string, mixed>>
+     */
+    private function partners(string $role): array
+    {
+        $isMeant = static fn ($partner): bool => is_array($partner) && ($partner['role'] ?? '') === $role;
+        return array_values(array_filter(NetworkBridge::list($this->state, 'partners'), $isMeant));
+    }
+
+    private static function stateName(string $state): string
+    {
+        $names = array(
+            'asked' => __('asked', 'shopbridge'),
+            'active' => __('active', 'shopbridge'),
+            'paused' => __('paused', 'shopbridge'),
+            'refused' => __('refused', 'shopbridge'),
+            'ended' => __('ended', 'shopbridge'),
+        );
+        return $names[$state] ?? $state;
+    }
+
+    private static function actionName(string $action): string
+    {
+        $names = array(
+            'ask' => __('Ask', 'shopbridge'),
+            'accept' => __('Accept', 'shopbridge'),
+            'refuse' => __('Refuse', 'shopbridge'),
+            'pause' => __('Pause', 'shopbridge'),
+            'resume' => __('Resume', 'shopbridge'),
+            'end' => __('End', 'shopbridge'),
+        );
+        return $names[$action];
+    }
+}
