@@ -139,6 +139,8 @@ final class DhlForWooCommerce implements LabelExtension
         $arguments['dhl_settings'] = array_merge($arguments['dhl_settings'], $shipper);
         // The details of the order win over the settings.
         $arguments['order_details'] = array_diff_key($arguments['order_details'] ?? array(), $shipper);
+        // The buyer's e-mail is not handed to the supplier (K6), and without this the extension refuses the label.
+        $arguments['shipping_address'] = ($arguments['shipping_address'] ?? array()) + array('email' => '');
         return $arguments;
     }
 

@@ -24,6 +24,7 @@ final class DhlForWooCommerceTest extends LabelTestCase
         // As Item_Info merges them: the details win.
         self::assertSame('Bücher Boldt', ($arguments['order_details'] + $arguments['dhl_settings'])['shipper_name']);
         self::assertDoesNotMatchRegularExpression(self::ANNA, implode('|', $arguments['order_details'] + $arguments['dhl_settings']));
+        self::assertSame(array('name' => 'Karl Kunde', 'email' => ''), $arguments['shipping_address'], 'or it misses the argument');
         do_action('pr_shipping_dhl_label_created', 5);
         self::assertSame('Sender on the label: Bücher Boldt', end($this->order->notes));
     }
@@ -120,6 +121,7 @@ final class DhlForWooCommerceTest extends LabelTestCase
     {
         return array(
             'order_details' => array('order_id' => 5, 'dhl_product' => 'V01PAK', 'weight' => '1', 'shipper_name' => 'Anna'),
+            'shipping_address' => array('name' => 'Karl Kunde'),
             'dhl_settings' => array(
                 'api_user' => 'u', 'account_num' => '33333333330101', 'add_logo' => 'yes', 'shipper_reference' => 'ANNAS-GKP',
                 'shipper_name' => 'Anna Ahrens', 'shipper_company' => "Anna's Teeladen", 'shipper_address' => 'Teegasse', 'shipper_address_no' => '1',
