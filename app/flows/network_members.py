@@ -1,7 +1,8 @@
 """Who takes part in the dropshipping network and who trades with whom: profiles, the operator's word, partnerships, price groups (K1).
 
 What may go wrong: wrong data (each mistake names its field), somebody who may not do what he asks, two people who decide at the same moment
-(the rows are locked). A change marks the listings it touches as stale; the door that called then lets the releases be looked at and rings.
+(the rows are locked). A change marks the listings it touches as stale; what is released is decided anew by
+products_released, which the clock calls when a profile has changed.
 """
 
 from __future__ import annotations
@@ -54,12 +55,12 @@ def save_profile(
     app.messages.Reason with a `field`. Nothing is changed then. What a change after approval means: see `_after_change`.
     """
     profile = profile_of(session, account.id)
-    before = _identity(profile)
+    before, old_state = _identity(profile), profile.state
     old_bank, opened = profile.bank, profile.accepts_partners
     wanted = _wanted(profile, told)
     found = mistakes(wanted)
     if not submit and profile.state != "approved":
-        found = [each for each in found if each.code != "profile.field_missing"]
+        found = [each for each in found if each.code not in {"profile.field_missing", "profile.role_missing"}]
     if found:
         raise Invalid(found[0].code, **found[0].params, mistakes=tuple(found))
     for name, value in wanted.items():
@@ -71,7 +72,8 @@ def save_profile(
         _accept_all(session, account.id)
     if profile.supplier:
         ensure_network_connection(session, account)
-    mark_listings(session, account.id)
+    if profile.state != old_state:
+        mark_listings(session, account.id)
     return profile
 
 
@@ -383,10 +385,9 @@ def set_groups(session: Session, supplier_id: int, groups: Sequence[tuple[str, i
     for place, (name, discount) in enumerate(groups):
         set_group(session, supplier_id, name, discount, field=f"price_groups.{place}")
     names = [name for name, _ in groups]
-    session.execute(
-        delete(PriceGroup).where(PriceGroup.supplier_id == supplier_id, PriceGroup.name.not_in(names))
-    )
-    mark_listings(session, supplier_id)
+    gone = (PriceGroup.supplier_id == supplier_id) & PriceGroup.name.not_in(names)
+    _mark(session, _of_group(gone))
+    session.execute(delete(PriceGroup).where(gone))
 
 
 def set_group(
@@ -396,12 +397,20 @@ def set_group(
     if not 0 <= discount <= 10_000 or not name.strip():
         raise Invalid("partnership.group_wrong", field=field)
     statement = insert(table_of(PriceGroup)).values(supplier_id=supplier_id, name=name, discount_bp=discount)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["supplier_id", "name"], set_={"discount_bp": discount}
-        )
-    )
-    mark_listings(session, supplier_id)
+    changed = statement.on_conflict_do_update(
+        index_elements=["supplier_id", "name"],
+        set_={"discount_bp": discount},
+        where=PriceGroup.discount_bp != discount,
+    ).returning(PriceGroup.id)
+    group_id = session.execute(changed).scalar()
+    if group_id is not None:
+        _mark(session, _of_group(PriceGroup.id == group_id))
+
+
+def _of_group(which: Any) -> Any:
+    """Listings whose retailer is in one of these price groups."""
+    inside = select(Partnership.id).join(PriceGroup, PriceGroup.id == Partnership.price_group_id)
+    return Listing.partnership_id.in_(inside.where(which))
 
 
 def _group(session: Session, supplier_id: int, name: str) -> PriceGroup | None:
