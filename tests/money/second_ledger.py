@@ -32,10 +32,18 @@ class Terms:
     vat_bp: int = 1900
     policy: Literal["tracking", "carrier_scan", "delivered"] = "tracking"
     days: int = 0
+    recipient: str | None = None  # None = somebody whom no other trade knows
 
     @property
     def total(self) -> int:
         return sum(count * price for count, price in self.lines.values()) + self.shipping
+
+
+@dataclass(frozen=True)
+class CaptureSent:
+    """The instruction to capture left for the provider; from now on the money may come."""
+
+    trade: str
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,9 @@ class Status:
     word: str
 
 
-TradeEvent = Captured | CaptureFailed | Parcel | Seen | Refund | Cancel | Dispute | DisputeOver | Status
+TradeEvent = (
+    CaptureSent | Captured | CaptureFailed | Parcel | Seen | Refund | Cancel | Dispute | DisputeOver | Status
+)
 Event = TradeEvent | LookAtDue | Payout | PayoutEnds
 
 
@@ -178,10 +188,10 @@ class Share:
 
 @dataclass
 class Sent:
-    """One parcel and what is known of it. `value` None = not released yet."""
+    """One parcel with a number that counts, and what is known of it. `value` None = not released yet."""
 
     units: Mapping[str, int]
-    proven: bool
+    scanned: bool = False
     delivered_at: datetime | None = None
     value: int | None = None
 
@@ -192,6 +202,7 @@ class Story:
 
     terms: Terms
     captured: int = 0
+    sent: bool = False
     failed: bool = False
     cancelled: bool = False
     parcels: dict[str, Sent] = field(default_factory=dict)
@@ -267,7 +278,8 @@ class SecondLedger:
         self.now = now
         self.reserve_bp = reserve_bp
         self.stories: dict[str, Story] = {}
-        self.numbers: dict[str, tuple[str, str]] = {}  # tracking number -> the trade and parcel that used it
+        self.numbers: dict[str, tuple[Terms, datetime]] = {}  # tracking number -> who used it first, and when
+        self.seen: dict[tuple[str, str], tuple[bool, datetime | None]] = {}  # parcel -> scanned, delivered at
         self.payouts: dict[str, tuple[str, dict[str, int]] | None] = {}
         self.blocked: set[str] = set()
 
@@ -294,6 +306,8 @@ class SecondLedger:
         match event:
             case Captured():
                 self._capture(story)
+            case CaptureSent():
+                story.sent = True
             case CaptureFailed():
                 story.failed = story.failed or not story.captured
             case Parcel(_, parcel, number, units):
@@ -314,64 +328,72 @@ class SecondLedger:
     # --- in and to the supplier ---
 
     def _capture(self, story: Story) -> None:
-        if story.captured or story.failed:
-            return
+        if story.captured or story.failed or (story.cancelled and not story.sent):
+            return  # What was withdrawn before it was sent cannot come.
         story.captured = story.terms.total
         if story.cancelled:
             # The money came although nobody wanted it any more: it goes back at once (K9).
             story.returned["cancel"] = Share(escrow=story.captured)
-
-    def _ship(self, story: Story, parcel: str, number: str | None, units: Mapping[str, int]) -> None:
-        known = story.parcels.get(parcel)
-        if known is not None and known.proven:
-            return
-        if not self._is_proof(story, parcel, number) or not self._fits(story, parcel, units):
-            return
-        story.parcels[parcel] = Sent(dict(units), proven=True)
-        self.numbers[compact(number or "")] = (story.terms.key, parcel)
         self._release_what_may_be(story)
 
-    def _is_proof(self, story: Story, parcel: str, number: str | None) -> bool:
-        if story.cancelled or not story.captured or number is None or not is_tracking_number(number):
+    def _ship(self, story: Story, parcel: str, number: str | None, units: Mapping[str, int]) -> None:
+        if parcel in story.parcels or story.cancelled or story.failed:
+            return
+        if not self._counts(story, number) or not self._fits(story, units):
+            return
+        scanned, delivered_at = self.seen.get((story.terms.key, parcel), (False, None))
+        story.parcels[parcel] = Sent(dict(units), scanned, delivered_at)
+        self.numbers.setdefault(compact(number or ""), (story.terms, self.now))
+        self._release_what_may_be(story)
+
+    def _counts(self, story: Story, number: str | None) -> bool:
+        """Whether it may be a tracking number, and nobody used it before but for the same recipient within 48 hours."""
+        if number is None or not is_tracking_number(number):
             return False
-        return self.numbers.get(compact(number)) in {None, (story.terms.key, parcel)}
+        if (used := self.numbers.get(compact(number))) is None:
+            return True
+        terms, at = used
+        same = terms.key == story.terms.key or (
+            terms.supplier == story.terms.supplier
+            and terms.recipient is not None
+            and terms.recipient == story.terms.recipient
+        )
+        return same and at <= self.now <= at + timedelta(hours=48)
 
     @staticmethod
-    def _fits(story: Story, parcel: str, units: Mapping[str, int]) -> bool:
+    def _fits(story: Story, units: Mapping[str, int]) -> bool:
         """Never more than was ordered."""
-        others = [sent.units for key, sent in story.parcels.items() if key != parcel]
         return all(
-            name in story.terms.lines
-            and sum(sent.get(name, 0) for sent in others) + count <= story.terms.lines[name][0]
+            sum(sent.units.get(name, 0) for sent in story.parcels.values()) + count
+            <= story.terms.lines[name][0]
             for name, count in units.items()
         )
 
     def _see(self, story: Story, parcel: str, kind: Evidence) -> None:
-        sent = story.parcels.get(parcel)
-        if sent is None:
-            return
-        if kind == "delivered" and sent.delivered_at is None:
-            sent.delivered_at = self.now
-        if story.terms.policy == "carrier_scan":
-            self._release(story, sent)  # Who delivered it has scanned it.
-        else:
-            self._release_what_may_be(story)
+        _, delivered_at = self.seen.get((story.terms.key, parcel), (False, None))
+        if kind == "delivered" and delivered_at is None:
+            delivered_at = self.now
+        self.seen[story.terms.key, parcel] = True, delivered_at  # Who delivered it has scanned it.
+        if parcel in story.parcels:
+            story.parcels[parcel].scanned, story.parcels[parcel].delivered_at = True, delivered_at
+        self._release_what_may_be(story)
 
     def _release_what_may_be(self, story: Story) -> None:
-        for sent in story.parcels.values():
-            if story.terms.policy == "tracking" or (
-                story.terms.policy == "delivered"
-                and sent.delivered_at is not None
-                and sent.delivered_at + timedelta(days=story.terms.days) <= self.now
-            ):
-                self._release(story, sent)
-
-    def _release(self, story: Story, sent: Sent) -> None:
-        if sent.value is not None or story.cancelled or story.frozen:
+        if not story.captured or story.cancelled or story.frozen:
             return
-        goods = sum(count * story.terms.lines[name][1] for name, count in sent.units.items())
-        first = all(other.value is None for other in story.parcels.values())
-        sent.value = min(goods + (story.terms.shipping if first else 0), story.escrow)
+        for sent in story.parcels.values():
+            if sent.value is None and self._is_met(story.terms, sent):
+                goods = sum(count * story.terms.lines[name][1] for name, count in sent.units.items())
+                first = all(other.value is None for other in story.parcels.values())
+                sent.value = min(goods + (story.terms.shipping if first else 0), story.escrow)
+
+    def _is_met(self, terms: Terms, sent: Sent) -> bool:
+        """The policy (K11)."""
+        if terms.policy == "tracking":
+            return True
+        if terms.policy == "carrier_scan":
+            return sent.scanned
+        return sent.delivered_at is not None and sent.delivered_at + timedelta(days=terms.days) <= self.now
 
     # --- back to the retailer ---
 
@@ -398,9 +420,9 @@ class SecondLedger:
     def _dispute(self, story: Story, key: str, amount: int) -> None:
         if key in story.disputes or key in story.closed or amount <= 0:
             return
-        if amount > story.captured - story.gone:
-            return
-        story.disputes[key] = self._split(story, amount)
+        # A bank that wants more than there is holds nothing, and its dispute freezes the order all the same.
+        fits = amount <= story.captured - story.gone
+        story.disputes[key] = self._split(story, amount) if fits else Share()
 
     def _decide(self, story: Story, key: str, *, won: bool) -> None:
         share = story.disputes.pop(key, None)
@@ -477,14 +499,14 @@ def is_tracking_number(number: str) -> bool:
     if not re.fullmatch(r"(?=.*\d)[0-9A-Z]{4,40}", bare):
         return False
     if bare.startswith("0034043"):
-        return len(bare) == 20 and bare.isdigit() and _gs1(bare[:-1]) == int(bare[-1])
+        return len(bare) == 20 and bare.isdigit() and gs1_check(bare[:-1]) == int(bare[-1])
     if re.fullmatch(r"[CLRUV][A-Z]\d{9}DE", bare):
         return _s10(bare[2:10]) == int(bare[10])
     return True
 
 
-def _gs1(digits: str) -> int:
-    """GS1's check digit: 3 and 1 by turns from the right."""
+def gs1_check(digits: str) -> int:
+    """GS1's check digit of an NVE: 3 and 1 by turns from the right."""
     total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits)))
     return -total % 10
 

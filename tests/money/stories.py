@@ -19,6 +19,7 @@ from second_ledger import (
     Cancel,
     Captured,
     CaptureFailed,
+    CaptureSent,
     Dispute,
     DisputeOver,
     Event,
@@ -48,6 +49,11 @@ class Transaction:
     at: datetime
     event: Event
     postings: list[tuple[str, int, str]] = field(default_factory=list)
+
+    @property
+    def releases(self) -> bool:
+        """Whether money goes from escrow to a supplier here; then what leaves escrow was released."""
+        return any(account.startswith("payable:") and amount < 0 for account, amount, _ in self.postings)
 
 
 @dataclass
@@ -129,11 +135,13 @@ def _terms(words: list[str]) -> Terms:
         vat_bp=_cents(said.get("vat", "19")),
         policy=kinds[policy],
         days=int(days or 0),
+        recipient=said.get("recipient"),
     )
 
 
 _WORDS: Mapping[str, Callable[[str], Event]] = {
     "captured": Captured,
+    "capture sent": CaptureSent,
     "capture failed": CaptureFailed,
     "look": lambda _: LookAtDue(),
     "cancelled": lambda trade: Cancel(trade, "cancelled"),
@@ -209,5 +217,5 @@ def _meaning(transaction: Transaction, account: str, amount: int) -> Iterator[tu
             yield trade, "paid_out", amount
     else:
         raise ValueError(f"{account} is no account of these stories")
-    if kind == "escrow" and isinstance(event, Parcel | Seen | LookAtDue):
-        yield trade, "released", amount
+    if kind == "escrow" and transaction.releases:
+        yield trade, "released", max(amount, 0)
