@@ -18,9 +18,9 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app import inbox, outbox, queues, reservations
+from app import inbox, outbox, queues, reservations, trades
 from app.extensions import db
-from app.flows import order_placed, order_shipped
+from app.flows import compare_money, label_sender, order_placed, order_shipped, pay, products_released
 from app.models import Attempt, Connection, Heartbeat, Idempotency, Order, Pairing, Schedule
 from app.registry import provider
 from app.rules import waiting
@@ -87,6 +87,15 @@ def ring_for_commands(session: Session, now: datetime) -> None:
     session.commit()
 
 
+def ring_for_trades(session: Session, now: datetime) -> None:
+    """Suppliers' parts whose regret window is over, that were paid for or accepted meanwhile; labels that waited for a sender's address (K6, K7)."""
+    for connection_id in trades.waiting_networks(session, now):
+        queues.ring("out", connection_id)
+    for connection_id in label_sender.catch_up(session):
+        queues.ring("out", connection_id)
+    session.commit()
+
+
 def ring_for_polls(session: Session, now: datetime) -> None:
     """Marketplaces that want to be asked."""
     due = (
@@ -129,6 +138,11 @@ def catch_up_orders(session: Session, now: datetime) -> None:
     session.commit()
 
 
+def look_at_releases(session: Session, now: datetime) -> None:
+    """Suppliers whose profile, options or connection are others than when their products were decided last (K4)."""
+    products_released.catch_up(session)
+
+
 def alarm_before_deadlines(session: Session, now: datetime) -> None:
     """Orders whose marketplace deadline comes near while nothing has left (C3)."""
     near = select(Order.id).where(
@@ -143,6 +157,13 @@ def alarm_before_deadlines(session: Session, now: datetime) -> None:
         session.commit()
 
 
+def look_after_money(session: Session, now: datetime) -> None:
+    """Payments whose last word is missing are asked about; once a day what is payable is paid out and the books are compared (K8, K11)."""
+    pay.ask_open(session, now)
+    pay.write_daily(session, now)
+    compare_money.write_daily(session, now)
+
+
 def beat(session: Session, now: datetime) -> None:
     """A sign of life, for the doctor."""
     values = {"at": now, "facts": {"pid": os.getpid()}}
@@ -154,10 +175,13 @@ def beat(session: Session, now: datetime) -> None:
 PARTS: tuple[Callable[[Session, datetime], None], ...] = (
     ring_for_events,
     ring_for_commands,
+    ring_for_trades,
     ring_for_polls,
     end_waits,
     catch_up_orders,
+    look_at_releases,
     alarm_before_deadlines,
+    look_after_money,
     beat,
 )
 

@@ -38,6 +38,7 @@ def write(
     order_id: int | None = None,
 ) -> int | None:
     """Write one deed in the caller's transaction; None when a command with this key is already there (it is written once)."""
+    session.info.setdefault("shopbridge.given_work", set()).add(connection_id)
     return session.execute(
         insert(COMMANDS)
         .values(
@@ -52,6 +53,14 @@ def write(
         .on_conflict_do_nothing(index_elements=["connection_id", "key"])
         .returning(COMMANDS.c.id)
     ).scalar()
+
+
+def given_work(session: Session) -> set[int]:
+    """Connections that deeds were written for since the last call: they are rung after the commit, whoever's they are. One too many (its
+    transaction was rolled back) does no harm.
+    """
+    found: set[int] = session.info.pop("shopbridge.given_work", set())
+    return found
 
 
 def write_for_order(
@@ -252,7 +261,9 @@ def case_subject(command_id: int, order_id: int | None) -> str:
 
 
 def waiting_connections(session: Session) -> list[int]:
-    """Connections with due commands or due offers: the sweep rings for them. Paused and unfinished connections stay quiet."""
+    """Connections with something due to be sent: commands, offers, stories, listings, releases. The sweep rings for them; paused and unfinished
+    ones stay quiet.
+    """
     query = text("""
         SELECT c.id FROM connection c
         WHERE c.state <> 'removed' AND (c.paused_until IS NULL OR c.paused_until <= now()) AND (
@@ -260,6 +271,11 @@ def waiting_connections(session: Session) -> list[int]:
                     AND (k.state = 'due' OR k.lease_until < now()) AND (c.state = 'active' OR k.kind = 'ping'))
             OR (c.state = 'active' AND c.role = 'shop' AND EXISTS (
                     SELECT 1 FROM orders s WHERE s.shop_id = c.id AND s.shop_order_id IS NOT NULL AND s.story_due <= now()))
+            OR (c.state = 'active' AND c.role = 'shop' AND c.base_url IS NOT NULL AND (
+                    EXISTS (SELECT 1 FROM listing l WHERE l.shop_id = c.id AND (l.stale OR l.lease_until IS NOT NULL)
+                            AND l.next_attempt_at <= now() AND (l.lease_until IS NULL OR l.lease_until < now()))
+                    OR EXISTS (SELECT 1 FROM release r JOIN product p ON p.id = r.product_id
+                               WHERE r.account_id = c.account_id AND NOT r.told AND p.connection_id = c.id)))
             OR (c.state = 'active' AND c.sync AND EXISTS (
                     SELECT 1 FROM offer o WHERE o.connection_id = c.id AND (o.stale OR o.sent_revision < o.revision) AND o.next_attempt_at <= now()
                     AND (o.lease_until IS NULL OR o.lease_until < now()))))

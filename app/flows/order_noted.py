@@ -33,7 +33,11 @@ def deliver(session: Session, command: outbox.Claimed, shop: Connection, client:
         return Delivered({"skipped": "the shop never had this order"})
     locale = session.get_one(Account, order.account_id).locale
     row = session.get(Return, command.payload.get("return", 0))
-    params = {"reason": row.reason, "number": row.tracking_number, "carrier": row.carrier} if row else {}
+    params = (
+        {"reason": row.reason, "number": row.tracking_number, "carrier": row.carrier}
+        if row
+        else command.payload.get("params", {})
+    )
     data = {
         "order_id": order.shop_order_id,
         "note": reasons.sentence(command.payload["code"], params, locale),

@@ -57,6 +57,11 @@ def receive(session: Session, marketplace: Connection, seen: m.OrderSeen) -> lis
     return orders
 
 
+def into_shop(session: Session, source: Connection, order: Order) -> None:
+    """The pieces of a known order, locked, may be shipped from now on: write its creation in the shop, once."""
+    _want_in_shop(session, source, order)
+
+
 def catch_up(session: Session, limit: int = 200) -> int:
     """Orders that could not go into the shop when they were seen: no shop was connected then. Answers how many were looked at."""
     created = select(Command.id).where(Command.order_id == Order.id, Command.kind == "order.create").exists()
@@ -178,7 +183,12 @@ def _remember_buyer(session: Session, order: Order, seen: m.OrderSeen) -> None:
     """Addresses are kept as soon as they are shown and never overwritten with nothing."""
     if seen.shipping is None or order.purged_at is not None:
         return
-    buyer = {"billing": _address(seen.billing or seen.shipping), "shipping": _address(seen.shipping)}
+    buyer: dict[str, Any] = {
+        "billing": _address(seen.billing or seen.shipping),
+        "shipping": _address(seen.shipping),
+    }
+    if seen.sold_by is not None:
+        buyer |= {"sold_by": seen.sold_by, "number": seen.number or seen.external_id}
     if order.buyer != buyer:
         order.buyer = buyer
         session.flush()
@@ -340,8 +350,15 @@ def _new_line(session: Session, order: Order, marketplace: Connection, piece: m.
 
 
 def _match(session: Session, marketplace: Connection, piece: m.PieceSeen) -> int | None:
-    """The shop's product: by SKU, else by GTIN. Two products with one SKU match neither, because a guess would ship the wrong thing."""
-    for column, value in ((Product.sku, piece.sku), (Product.gtin, gtin.clean(piece.gtin))):
+    """The shop's product: by its id where the source knows it, by SKU, else by GTIN. Two products with one SKU match neither, because a guess
+    would ship the wrong thing.
+    """
+    known_by = (
+        (Product.external_id, piece.product_external_id),
+        (Product.sku, piece.sku),
+        (Product.gtin, gtin.clean(piece.gtin)),
+    )
+    for column, value in known_by:
         if not value:
             continue
         found = session.scalars(
@@ -440,8 +457,8 @@ def _draft(session: Session, order: Order, pieces: list[OrderPiece], shop: Conne
     return m.OrderDraft(
         key=order.key,
         marketplace=marketplace.provider,
-        marketplace_name=marketplace.name,
-        marketplace_order_id=order.external_id,
+        marketplace_name=buyer.get("sold_by") or marketplace.name,
+        marketplace_order_id=buyer.get("number") or order.external_id,
         currency=order.currency,
         placed_at=order.placed_at,
         ship_by=order.ship_by,
@@ -452,9 +469,17 @@ def _draft(session: Session, order: Order, pieces: list[OrderPiece], shop: Conne
         ),
         shipping_total=shipping,
         total=shipping + sum(piece.price for piece in pieces),
-        note=f"{marketplace.name} {order.external_id}",
+        note=_note(marketplace, order),
         hold=any(piece.state == m.PieceState.UNCLEAR for piece in pieces),
     )
+
+
+def _note(marketplace: Connection, order: Order) -> str:
+    """Where the order comes from, for whoever packs it; a network order says that it is one (K6)."""
+    buyer = order.buyer or {}
+    if buyer.get("sold_by"):
+        return f"{buyer['sold_by']} dropshipping order {buyer['number']}"
+    return f"{marketplace.name} {order.external_id}"
 
 
 def _line_draft(session: Session, line: OrderLine, quantity: int) -> m.OrderLineDraft:

@@ -22,10 +22,11 @@ from app.story import close_case, order_case, tell
 
 @dataclass(frozen=True)
 class Known:
-    """Our order, locked, and whether this look at it is newer than the last one."""
+    """Our order, locked, whether this look at it is newer than the last one, and the status it had before."""
 
     order: Order
     newer: bool
+    was: str | None = None
 
 
 def receive(session: Session, shop: Connection, sequence: int, seen: m.ShopOrderSeen) -> Known | None:
@@ -33,11 +34,11 @@ def receive(session: Session, shop: Connection, sequence: int, seen: m.ShopOrder
     order = _find(session, shop, seen)
     if order is None:
         return None
-    newer = order.shop_sequence is None or sequence > order.shop_sequence
+    newer, was = order.shop_sequence is None or sequence > order.shop_sequence, order.shop_status
     if newer:
         _remember(session, order, sequence, seen)
     reservations.contained_from(session, order.id, seen.stock_sequence)
-    return Known(order, newer)
+    return Known(order, newer, was)
 
 
 def known_of(session: Session, shop: Connection, shop_order_ids: Collection[str]) -> set[str]:

@@ -20,6 +20,7 @@ from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavaila
 from app.extensions import db
 from app.flows import (
     compare_money,
+    label_sender,
     order_cancelled,
     order_noted,
     order_placed,
@@ -29,6 +30,10 @@ from app.flows import (
     pay,
     push_offers,
     shop_reports,
+    trade_cancelled,
+    trade_passed_on,
+    trade_shipped,
+    trade_status,
 )
 from app.jobs.partner import Partner, note_trouble, rests
 from app.models import Connection, Order
@@ -49,6 +54,11 @@ DELIVERIES: dict[str, Callable[..., Delivered]] = {
     "order.refund": order_returned.deliver_to_shop,
     "order.note": order_noted.deliver,
     "order.status": order_noted.deliver_status,
+    "order.label_sender": label_sender.deliver,
+    "order.tracking": trade_shipped.deliver_tracking,
+    "trade.status": trade_status.deliver,
+    "trade.cancel": trade_cancelled.deliver,
+    "trade.completed": trade_shipped.deliver_completed,
     "ship": order_shipped.deliver_ship,
     "cancel": order_cancelled.deliver_to_marketplace,
     "refund": order_returned.deliver_refund,
@@ -79,6 +89,8 @@ class Outbox:
         only = "" if connection.state == "active" else "ping"
         self.partner = Partner(connection)
         self.session.commit()
+        if self.partner.provider.role == "network" and not only:
+            self._trades()
         try:
             while self._commands(only):
                 if time.monotonic() > self.until:
@@ -91,6 +103,28 @@ class Outbox:
         except (Unavailable, Unauthorised, Unknown) as error:
             self._rest(error)
             self.session.commit()
+
+    def _trades(self) -> None:
+        """Parts that this supplier gets now, each in a transaction of its own: one that fails keeps nobody else waiting (C10)."""
+        now = datetime.now(UTC)
+        due = trade_passed_on.due(self.session, self.session.get_one(Connection, self.connection_id), now)
+        for trade_id in due:
+            try:
+                self._pass_on(trade_id, now)
+            except Exception:
+                log.exception("trade.not_passed_on", trade=trade_id)
+                self.session.rollback()
+                trade_passed_on.later(self.session, trade_id, now)
+        for connection_id in sorted(outbox.given_work(self.session)):
+            queues.ring("out", connection_id)
+
+    def _pass_on(self, trade_id: int, now: datetime) -> None:
+        child = trade_passed_on.pass_on(self.session, trade_id, now)
+        if child is not None:
+            source = self.session.get_one(Connection, self.connection_id)
+            order_placed.into_shop(self.session, source, child)
+            label_sender.want(self.session, child)
+        self.session.commit()
 
     def _commands(self, only: str) -> bool:
         """One command at a time: its lease covers its own calls only, and a worker that dies leaves just this one in doubt."""
@@ -109,6 +143,9 @@ class Outbox:
         connection = self.session.get_one(Connection, self.connection_id)
         try:
             done = DELIVERIES[command.kind](self.session, command, connection, self.partner.client)
+            if connection.role == "network" and command.kind == "ship":
+                # What left the supplier's house means money and news for the retailer, in the same transaction (K11).
+                trade_shipped.left(self.session, command, connection)
             if done.refused is not None:
                 refusal = Refused(done.refused.code, **done.refused.params)
                 outbox.refuse(self.session, command, refusal, in_doubt=done.in_doubt)
@@ -131,7 +168,7 @@ class Outbox:
             self._failed(command, Unknown("job.crashed", error=type(error).__name__))
         finally:
             self.partner.command_id = None
-        for connection_id in self._neighbours():
+        for connection_id in sorted({*self._neighbours(), *outbox.given_work(self.session)}):
             queues.ring("out", connection_id)
 
     def _failed(self, command: outbox.Claimed, error: ShopbridgeError) -> None:

@@ -15,19 +15,29 @@ import structlog
 from flask import current_app
 from sqlalchemy import select
 
-from app import inbox, queues
+from app import inbox, ledger, outbox, queues, reservations, trades
+from app import messages as m
 from app.errors import Refused, ShopbridgeError, Unavailable
 from app.extensions import db
 from app.flows import (
     order_cancelled,
+    order_placed,
     order_returned,
     order_shipped,
+    pay,
     product_changed,
+    products_released,
+    push_listings,
     shop_order_changed,
     shop_reports,
+    trade_cancelled,
+    trade_placed,
+    trade_refunded,
+    trade_status,
 )
 from app.models import Connection, Offer
 from app.registry import translator
+from app.rules import trade
 from app.story import open_case
 
 BATCH = 100
@@ -44,6 +54,7 @@ class Inbox:
         self.session = db.session()
         self.connection_id = connection_id
         self.rang: set[int] = set()
+        self.traded: set[str] = set()
 
     def drain(self) -> None:
         """One batch; more work rings again, behind the other connections."""
@@ -111,6 +122,9 @@ class Inbox:
         ours = {order.external_id for order in seen.values() if order.key is not None}
         asked = {order.external_id for order in seen.values()} - ours
         ours |= shop_order_changed.known_of(self.session, self.connection, asked)
+        # Orders in which suppliers of the network have a part, or may get one: also those that the shop took itself (K6).
+        self.traded = trade_placed.of_the_network(self.session, self.connection, seen.values())
+        ours |= self.traded
         return {event_id for event_id, order in seen.items() if order.external_id not in ours}
 
     def _keep(self) -> None:
@@ -182,30 +196,32 @@ class Inbox:
             )
 
     def _products(self, pairs: Sequence[tuple[inbox.Claimed, Any]]) -> None:
-        product_changed.receive(
+        changed = product_changed.receive(
             self.session,
             self.connection,
             [(event.sequence, self.translate.product(data)) for event, data in pairs],
         )
+        products_released.after_change(self.session, self.connection, changed)
+        push_listings.shown(self.session, self.connection, changed)
 
     def _stocks(self, pairs: Sequence[tuple[inbox.Claimed, Any]]) -> None:
-        product_changed.receive_stock(
+        changed = product_changed.receive_stock(
             self.session,
             self.connection,
             [(event.sequence, self.translate.stock(data)) for event, data in pairs],
         )
+        push_listings.shown(self.session, self.connection, changed)
 
     def _removed(self, pairs: Sequence[tuple[inbox.Claimed, Any]]) -> None:
         gone = [(event.sequence, event.subject.partition("/")[2]) for event, _ in pairs]
-        product_changed.removed(self.session, self.connection, gone)
+        changed = product_changed.removed(self.session, self.connection, gone)
+        products_released.after_change(self.session, self.connection, changed)
+        push_listings.shown(self.session, self.connection, changed)
 
     def _one(self, event: inbox.Claimed, data: dict[str, Any]) -> str | None:
         """An event of an order or of the shop itself. Answers "superseded" for an older look."""
         if event.type == "order.deleted":
-            known = shop_order_changed.deleted(
-                self.session, self.connection, event.sequence, event.subject.partition("/")[2]
-            )
-            return None if known is None or known.newer else "superseded"
+            return self._deleted(event, event.subject.partition("/")[2])
         if event.type in OF_AN_ORDER:
             return self._order(event, data)
         if event.type in {"settings.changed", "plugin.installed"}:
@@ -214,38 +230,97 @@ class Inbox:
             shop_reports.removed(self.session, self.connection)
         elif event.type == "manifest.daily":
             shop_reports.manifest(self.session, self.connection, data)
+        elif event.type == "payment.told" and self.connection.role == "payment":
+            pay.told(self.session, self.connection, event.id, data)
         else:
             raise Refused("event.not_understood", type=event.type)
         return None
+
+    def _deleted(self, event: inbox.Claimed, shop_order_id: str) -> str | None:
+        """Trashed or deleted in the shop. What no supplier has heard of yet will not be passed on."""
+        trades.lock_children(self.session, self.connection, shop_order_id)
+        known = shop_order_changed.deleted(self.session, self.connection, event.sequence, shop_order_id)
+        if known is not None and known.newer:
+            by = ledger.Source(f"shop {self.connection.key}", f"event {event.id}", event.type)
+            trade_cancelled.by_retailer(self.session, known.order, {}, by, datetime.now(UTC))
+        return None if known is None or known.newer else "superseded"
 
     def _order(self, event: inbox.Claimed, data: dict[str, Any]) -> str | None:
         """The stories that an order of the shop can tell, one after another. Refunds and parcels can only grow, so an older look may still
         bring a new one; a status only counts when it is news.
         """
         seen = self.translate.order(data)
-        known = shop_order_changed.receive(self.session, self.connection, event.sequence, seen)
+        known = self._known(event, seen)
         if known is None:
             return None
+        by = ledger.Source(f"shop {self.connection.key}", f"event {event.id}", event.type)
+        if trade.is_key(known.order.key):
+            self._of_a_supplier(known, seen, by)
+        else:
+            if not trades.is_native(known.order):
+                self._of_a_marketplace(known, seen)
+            if known.newer and seen.external_id in self.traded:
+                self._of_a_retailer(known, seen, by)
+        self.rang.add(known.order.connection_id)
+        return None if known.newer else "superseded"
+
+    def _known(self, event: inbox.Claimed, seen: m.ShopOrderSeen) -> shop_order_changed.Known | None:
+        """Our row of the order. One that the shop took itself gets a row when suppliers of the network have a part in it."""
+        if seen.external_id in self.traded:
+            trades.lock_children_of(self.session, self.connection, seen)
+            if seen.key is None:
+                trade_placed.remember(self.session, self.connection, seen, datetime.now(UTC))
+        return shop_order_changed.receive(self.session, self.connection, event.sequence, seen)
+
+    def _of_a_marketplace(self, known: shop_order_changed.Known, seen: m.ShopOrderSeen) -> None:
+        """An order that a marketplace sold."""
         order_returned.from_shop(self.session, known.order, order_returned.before_parcels(seen))
         order_shipped.from_shop(self.session, self.connection, known.order, seen, newer=known.newer)
         if known.newer:
             order_cancelled.from_shop(self.session, known.order, seen.status)
         order_returned.from_shop(self.session, known.order, seen.refunds)
-        self.rang.add(known.order.connection_id)
-        return None if known.newer else "superseded"
+
+    def _of_a_supplier(
+        self, known: shop_order_changed.Known, seen: m.ShopOrderSeen, by: ledger.Source
+    ) -> None:
+        """A child order: parcels leave as everywhere, refunds and CANCELLED mean money of the retailer (K8-K10)."""
+        trade_refunded.by_supplier(self.session, known.order, order_returned.before_parcels(seen), by)
+        order_shipped.from_shop(self.session, self.connection, known.order, seen, newer=known.newer)
+        trade_refunded.by_supplier(self.session, known.order, seen.refunds, by)
+        if known.newer:
+            trade_cancelled.by_supplier(self.session, known.order, seen.status, by)
+
+    def _of_a_retailer(
+        self, known: shop_order_changed.Known, seen: m.ShopOrderSeen, by: ledger.Source
+    ) -> None:
+        """An order in which suppliers have a part. Flows do not call flows: each new part is handed from one to the next here."""
+        now, conditions = datetime.now(UTC), trade_placed.Conditions(*_fees())
+        trade_cancelled.by_retailer(self.session, known.order, trade.wanted(seen), by, now)
+        parts = trade_placed.receive(self.session, self.connection, known.order, seen, conditions, now)
+        for part in parts:
+            (child, *_) = order_placed.receive(self.session, part.network, part.seen)
+            trade_placed.reserved(self.session, part, child)
+            self.rang.add(part.network.id)
+        trade_status.by_retailer(self.session, known.order, known.was, seen)
 
     def _note_work(self) -> None:
-        """Marketplaces whose offers this batch touched have work now."""
+        """Marketplaces whose offers and retailers whose listings this batch touched have work now."""
         self.session.flush()
         stale = (
             select(Offer.connection_id)
             .where(Offer.stale, Offer.account_id == self.connection.account_id)
             .distinct()
         )
-        self.rang |= set(self.session.scalars(stale))
+        self.rang |= set(self.session.scalars(stale)) | reservations.shops_to_ring(self.session)
         self.rang.add(self.connection_id)
 
     def _ring(self) -> None:
-        for connection_id in sorted(self.rang):
+        for connection_id in sorted(self.rang | outbox.given_work(self.session)):
             queues.ring("out", connection_id)
         self.rang.clear()
+
+
+def _fees() -> tuple[int, int]:
+    """What the operator keeps of a trade, and the VAT on it, in basis points."""
+    config = current_app.config
+    return config.get("SHOPBRIDGE_NETWORK_FEE_BP", 0), config.get("SHOPBRIDGE_NETWORK_FEE_VAT_BP", 1900)

@@ -6,7 +6,7 @@ What may go wrong: events come late, twice and in any order. States therefore on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal
 
@@ -69,12 +69,14 @@ def forwarded(status: ShopStatus) -> bool:
     return status not in NOT_FORWARDED
 
 
-def external_id(shop: str, order_id: str, part: int) -> str:
-    """What a supplier's part is called: digest of the retailer's shop, its order, and the part from the second on.
+def external_id(retailer: str, supplier: str, order_id: str, part: int) -> str:
+    """What a supplier's part is called: digest of both shops, the retailer's order, and the part from the second on.
 
-    `shop` is what names the shop for ever (its address). No number of ours is in it: those begin anew with a new database.
+    The shops are named by what stays the same for ever (their address). No number of ours is in it: those begin anew with a new database.
     """
-    plain = f"{sha256(shop.encode()).hexdigest()[:10]}:{order_id}" + (f":{part}" if part > 1 else "")
+    plain = f"{sha256(f'{retailer} {supplier}'.encode()).hexdigest()[:10]}:{order_id}" + (
+        f":{part}" if part > 1 else ""
+    )
     return plain if len(plain) <= _KEY_LENGTH - 15 else sha256(plain.encode()).hexdigest()
 
 
@@ -121,6 +123,23 @@ def wanted(seen: ShopOrderSeen) -> dict[str, int]:
     return left
 
 
+@dataclass(frozen=True)
+class Units:
+    """What became of the units of one retailer's line in all his trades."""
+
+    ordered: int = 0
+    taken_back: int = 0  # by the retailer, before they were passed on
+    called_off: int = 0  # by the supplier, or because they could not be paid
+
+    def missing(self, wanted_now: int) -> int:
+        """Units to order: never again what a supplier has called off, that is for a person to decide."""
+        return max(0, wanted_now - (self.ordered - self.taken_back))
+
+    def too_many(self, wanted_now: int) -> int:
+        """Units that are ordered and not wanted any more."""
+        return max(0, self.ordered - self.taken_back - self.called_off - wanted_now)
+
+
 def progress(pieces: Iterable[PieceState]) -> State | None:
     """What the pieces of a child order say about its trade: part_shipped, shipped, or None while nothing has left.
 
@@ -144,15 +163,3 @@ def for_the_supplier(address: Address) -> Address:
 def is_deliverable(address: Address | None) -> bool:
     """Whether there is anything to write on a parcel."""
     return address is not None and bool(address.address_1.strip() and address.city.strip())
-
-
-def missing_for_a_label(address: Address) -> tuple[str, ...]:
-    """Fields that a sender's address lacks; empty = labels may be printed with it (K7)."""
-    needed = {
-        "company": address.company or address.last_name,
-        "address_1": address.address_1,
-        "postcode": address.postcode,
-        "city": address.city,
-        "country": address.country,
-    }
-    return tuple(name for name, value in needed.items() if not value.strip())

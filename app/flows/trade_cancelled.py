@@ -1,0 +1,143 @@
+"""Somebody cancels a trade: the supplier at any time (K9, K10), the retailer only before his suppliers have heard of it (K12).
+
+The supplier's CANCELLED gives the retailer the whole rest of his money back and is mirrored 1:1. What may go wrong: it comes after the parcel has
+left, or after the money was paid out. It counts all the same; a case says what only people can put right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import ledger, outbox, trades
+from app import messages as m
+from app.delivery import Delivered
+from app.models import Connection, Order, OrderPiece, Trade
+from app.registry import ShopClient
+from app.rules import trade as rules
+from app.story import close_case, close_cases, order_case, tell
+
+
+def by_supplier(session: Session, order: Order, status: m.ShopStatus, by: ledger.Source) -> None:
+    """The newest status of the supplier's order. Only CANCELLED means something (K10); a second time it means nothing more."""
+    if status is not m.ShopStatus.CANCELLED:
+        return
+    trade = trades.of_child(session, order.id)
+    if trade is None or trade.state in rules.OVER:
+        return
+    trades.end(session, trade, state="cancelled", code="trade.cancelled", by=by)
+
+
+def by_retailer(
+    session: Session, order: Order, wanted: Mapping[str, int], by: ledger.Source, now: datetime
+) -> None:
+    """What the retailer still wants of each line (rules.trade.wanted), as his newest look says; the order is locked with its children.
+
+    Too many units are taken back from parts that nobody has heard of yet. What is with a supplier already is not forwarded (K12): a case.
+    """
+    known = trades.of_retail(session, order)
+    units = trades.units_of(session, known)
+    left = {name: each.too_many(wanted.get(name, 0)) for name, each in units.items()}
+    for trade in [trade for trade in reversed(known) if _is_secret(trade)]:
+        _take_back(session, trade, left, by, now)
+    _too_late(session, order, [trade for trade in known if not _is_secret(trade)], left)
+
+
+def deliver(session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient) -> Delivered:
+    """Cancel in the retailer's shop what the supplier has called off: the whole order when nothing else is left of it, else the lines."""
+    retail = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    if retail.shop_order_id is None or retail.shop_status == m.ShopStatus.CANCELLED:
+        return Delivered({"skipped": f"the shop's order is {retail.shop_status}"})
+    whole, completed = _nothing_left(session, retail), retail.shop_status == m.ShopStatus.COMPLETED
+    shop_order_id = retail.shop_order_id
+    session.commit()
+    if whole and completed:
+        # order.cancel refuses an order that has left; K10 mirrors the status all the same.
+        client.send(
+            command.public_id,
+            "order.status",
+            {"order_id": shop_order_id, "status": "cancelled", "note": ""},
+        )
+    else:
+        lines = None if whole else [(str(name), int(quantity)) for name, quantity in command.payload["lines"]]
+        client.cancel_order(
+            command.public_id, shop_order_id, f"cancel_{command.public_id}", lines, "out_of_stock"
+        )
+    retail = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    if not whole:
+        _taken_back_in_shop(session, retail, dict(command.payload["lines"]))
+    tell(session, retail, "trade.cancelled_in_shop", command_id=command.id)
+    return Delivered({"whole": whole})
+
+
+def _is_secret(trade: Trade) -> bool:
+    """The supplier has not heard of it."""
+    return trade.passed_on_at is None and trade.state not in rules.OVER
+
+
+def _take_back(
+    session: Session, trade: Trade, left: dict[str, int], by: ledger.Source, now: datetime
+) -> None:
+    """Take units of `left` (line -> how many, counted down here) out of one part; its last one ends the trade."""
+    chosen: list[OrderPiece] = []
+    free = [piece for piece in trades.pieces_of(session, trade) if piece.state in trades.OPEN]
+    for name, pieces in trades.by_line(session, trade, free).items():
+        taken = pieces[::-1][: left.get(name, 0)]
+        left[name] = left.get(name, 0) - len(taken)
+        chosen += taken
+    if not chosen:
+        return
+    trades.take_back(session, chosen, by=trades.RETAILER)
+    if len(chosen) < len(free):
+        # The price of these units goes back when the rest is passed on: until then the whole part is being paid.
+        trades.tell_both(session, trade, "trade.units_taken_back", pieces=len(chosen))
+        return
+    trade.state = rules.after(trade.state, "cancelled")
+    trade.cancelled_at, trade.pass_on_at = now, None
+    ledger.cancel(session, trade, key="retailer", by=by)
+    subject = f"order/{trade.order_id}"
+    close_case(session, account_id=trade.supplier_id, subject=subject, code="trade.to_accept")
+    trades.tell_both(session, trade, "trade.withdrawn")
+
+
+def _too_late(session: Session, order: Order, passed_on: list[Trade], left: Mapping[str, int]) -> None:
+    """Units that the retailer does not want any more and that a supplier is about to ship."""
+    late = 0
+    for trade in passed_on:
+        free = [piece for piece in trades.pieces_of(session, trade) if piece.state in trades.OPEN]
+        for name, pieces in trades.by_line(session, trade, free).items():
+            late += min(len(pieces), left.get(name, 0))
+    if late:
+        order_case(session, order, "trade.cancel_too_late", part="trade", pieces=late)
+    else:
+        close_cases(session, account_id=order.account_id, subjects=[f"order/{order.id}/trade"])
+
+
+def _nothing_left(session: Session, retail: Order) -> bool:
+    """Whether every unit of the retailer's order has been called off: nothing of his own is in it and no supplier ships a part."""
+    if not trades.is_native(retail):
+        pieces = session.scalars(
+            select(OrderPiece).where(OrderPiece.order_id == retail.id, OrderPiece.in_shop)
+        )
+        return all(
+            piece.state == m.PieceState.CANCELLED or piece.cancel_asked_by is not None for piece in pieces
+        )
+    known = list(session.scalars(select(Trade).where(Trade.retail_order_id == retail.id)))
+    live = [
+        piece
+        for trade in known
+        for piece in trades.pieces_of(session, trade)
+        if piece.state != m.PieceState.CANCELLED
+    ]
+    return not live and not trades.foreign_lines(session, retail, known)
+
+
+def _taken_back_in_shop(session: Session, retail: Order, lines: Mapping[str, int]) -> None:
+    """The shop wrote a refund object over these units: a marketplace behind it gets no further one for them."""
+    if trades.is_native(retail):
+        return
+    for piece in trades.behind(session, retail, lines):
+        piece.refunded = piece.price + piece.shipping_price

@@ -1,0 +1,160 @@
+"""The supplier's parcel has left: his money is released for what is in it (K11), and the retailer's shop gets its number.
+
+Told in the same transaction in which the network's "ship" is done. From the retailer's shop the existing flows bring the parcel to the marketplace
+and the customer. What may go wrong: there is no number. Then the retailer hears that it has left, and no money moves until a number comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import ledger, outbox, trades
+from app import messages as m
+from app.delivery import Delivered
+from app.models import Connection, Order, OrderPiece, Shipment, Trade, TradeParcel
+from app.registry import ShopClient
+from app.rules import tracking
+from app.rules import trade as rules
+from app.story import order_case, tell
+
+
+def left(session: Session, command: outbox.Claimed, network: Connection) -> None:
+    """The pieces of a shipment have left the supplier's house. The child order is locked by who delivered."""
+    shipment = session.scalars(select(Shipment).where(Shipment.id == command.payload["shipment"])).one()
+    trade = trades.of_child(session, shipment.order_id)
+    if trade is None:
+        return
+    gone = [piece for piece in trades.pieces_of(session, trade) if piece.state in trades.GONE]
+    inside = [piece for piece in gone if piece.id in set(shipment.piece_ids)]
+    if not inside:
+        return
+    _release(session, command, network, trade, shipment, gone=gone, inside=inside)
+    _pass_on(session, trade, shipment, inside)
+    trades.follow_pieces(session, trade)
+
+
+def deliver_tracking(
+    session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
+) -> Delivered:
+    """Write the parcel into the retailer's order; once, by its number."""
+    order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    if order.shop_order_id is None:
+        return Delivered({"skipped": "the shop never had this order"})
+    data = {"order_id": order.shop_order_id, "key": f"tracking_{command.public_id}", **command.payload}
+    session.commit()
+    client.send(command.public_id, "order.tracking", data)
+    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    tell(session, order, "trade.tracking_in_shop", command_id=command.id, number=data["number"])
+    return Delivered()
+
+
+def deliver_completed(
+    session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
+) -> Delivered:
+    """Complete the retailer's order. One that is completed, cancelled or refunded meanwhile is left as it is."""
+    order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    status = m.ShopStatus(order.shop_status) if order.shop_status else None
+    if order.shop_order_id is None or status in rules.TERMINAL:
+        return Delivered({"skipped": f"the shop's order is {order.shop_status}"})
+    data = {"order_id": order.shop_order_id, "status": "completed", "note": ""}
+    session.commit()
+    client.send(command.public_id, "order.status", data)
+    return Delivered()
+
+
+def _release(
+    session: Session,
+    command: outbox.Claimed,
+    network: Connection,
+    trade: Trade,
+    shipment: Shipment,
+    *,
+    gone: list[OrderPiece],
+    inside: list[OrderPiece],
+) -> None:
+    """Money for what really left in this parcel and in no parcel with a number before it."""
+    number = shipment.tracking_number or None
+    units = _counts(session, trade, inside)
+    if number is not None:
+        free = _not_covered(session, trade, shipment, _counts(session, trade, gone))
+        units = {line: min(count, free.get(line, 0)) for line, count in units.items()}
+        units = {line: count for line, count in units.items() if count}
+    if not units:
+        return
+    child = trades.child_of(session, trade)
+    done = ledger.release(
+        session,
+        trade,
+        shipment_id=shipment.id,
+        number=number,
+        units=units,
+        country=(child.buyer or {}).get("shipping", {}).get("country") or child.country,
+        by=ledger.Source(f"network {network.key}", f"command {command.id}", "ship"),
+    )
+    if done.amount:
+        trades.tell_both(
+            session, trade, "trade.released", amount=done.amount, currency=trade.currency, number=number
+        )
+    for reason in done.reasons if number is not None else ():
+        order_case(session, child, reason.code, part=f"release/{shipment.id}", **reason.params)
+
+
+def _counts(session: Session, trade: Trade, pieces: Iterable[OrderPiece]) -> dict[int, int]:
+    """Units by trade line."""
+    found = trades.by_line(session, trade, pieces)
+    counts = {line.id: len(found.get(line.shop_line_id, ())) for line in trade.lines}
+    return {line: count for line, count in counts.items() if count}
+
+
+def _not_covered(
+    session: Session, trade: Trade, shipment: Shipment, gone: Mapping[int, int]
+) -> dict[int, int]:
+    """Units that have left less those that were in another parcel whose number counts: a second parcel of one thing is no second thing."""
+    free = dict(gone)
+    query = select(TradeParcel.units).where(
+        TradeParcel.trade_id == trade.id,
+        TradeParcel.shipment_id != shipment.id,
+        TradeParcel.number.is_not(None),
+        TradeParcel.state != "refused",
+    )
+    for units in session.scalars(query):
+        for line, count in units.items():
+            free[int(line)] = max(0, free.get(int(line), 0) - count)
+    return free
+
+
+def _pass_on(session: Session, trade: Trade, shipment: Shipment, inside: list[OrderPiece]) -> None:
+    """The retailer's shop gets the number with its own line ids; without a number it gets a note."""
+    retail, number = trades.retail_of(session, trade), shipment.tracking_number
+    trades.tell_retailer(
+        session,
+        trade,
+        "trade.shipped" if number else "trade.shipped_without_tracking",
+        number=number or None,
+        carrier=shipment.carrier or shipment.carrier_name,
+        pieces=len(inside),
+    )
+    if retail.shop_id is None:
+        return
+    if not number:
+        key = f"note:shipped:{shipment.id}:{len(shipment.piece_ids)}"
+        trades.note_in_shop(session, retail, key, "trade.note_shipped", pieces=len(inside))
+        return
+    lines = trades.by_line(session, trade, inside)
+    payload = {
+        "number": number,
+        "carrier": _carrier(shipment),
+        "url": tracking.tracking_url(shipment.carrier, number),
+        "lines": [{"id": name, "quantity": len(pieces)} for name, pieces in sorted(lines.items())],
+    }
+    outbox.write_for_order(
+        session, retail, retail.shop_id, "order.tracking", f"order.tracking:{shipment.id}", payload
+    )
+
+
+def _carrier(shipment: Shipment) -> str | None:
+    known = tracking.carriers().get(shipment.carrier or "")
+    return known.name if known is not None else shipment.carrier_name
