@@ -8,6 +8,7 @@ a ping waits for nobody, because it is what brings a connection back, and nobody
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,7 +39,7 @@ def write(
     order_id: int | None = None,
 ) -> int | None:
     """Write one deed in the caller's transaction; None when a command with this key is already there (it is written once)."""
-    session.info.setdefault("shopbridge.given_work", set()).add(connection_id)
+    note_work(session, [connection_id])
     return session.execute(
         insert(COMMANDS)
         .values(
@@ -55,8 +56,13 @@ def write(
     ).scalar()
 
 
+def note_work(session: Session, connection_ids: Iterable[int]) -> None:
+    """These connections have something to send now: a deed, or a state that must be shown."""
+    session.info.setdefault("shopbridge.given_work", set()).update(connection_ids)
+
+
 def given_work(session: Session) -> set[int]:
-    """Connections that deeds were written for since the last call: they are rung after the commit, whoever's they are. One too many (its
+    """Connections that have something to send since the last call: they are rung after the commit, whoever's they are. One too many (its
     transaction was rolled back) does no harm.
     """
     found: set[int] = session.info.pop("shopbridge.given_work", set())

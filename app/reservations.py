@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.models import Offer, OrderPiece, Product, Reservation
+from app import outbox
+from app.models import Listing, Offer, OrderPiece, Product, Reservation
+from app.models.columns import table_of
+
+LISTINGS = table_of(Listing)
 
 
 def held(session: Session, product_ids: Iterable[int]) -> dict[int, int]:
@@ -91,7 +95,7 @@ def close_contained(session: Session) -> int:
 
 
 def mark_offers(session: Session, product_ids: Iterable[int]) -> None:
-    """What these products' offers show must be computed anew, at once: a new truth does not wait for the next try of an old one. Locked in one order, so that two workers never wait for each other in a ring."""
+    """What these products' offers and listings show must be computed anew, at once: a new truth does not wait for the next try of an old one. Locked in one order, so that two workers never wait for each other in a ring."""
     changed = sorted(set(product_ids))
     if not changed:
         return
@@ -102,6 +106,19 @@ def mark_offers(session: Session, product_ids: Iterable[int]) -> None:
         .values(stale=True, next_attempt_at=func.least(Offer.next_attempt_at, func.now()))
         .execution_options(synchronize_session="fetch")
     )
+    mark_listings(session, Listing.product_id.in_(changed))
+
+
+def mark_listings(session: Session, *which: ColumnElement[bool]) -> None:
+    """The same for what retailers' shops show of suppliers' products (K4, K5). These shops belong to other accounts: outbox.given_work names them."""
+    rows = select(LISTINGS.c.id).where(*which).order_by(LISTINGS.c.id).with_for_update()
+    shops = session.execute(
+        update(LISTINGS)
+        .where(LISTINGS.c.id.in_(rows))
+        .values(stale=True, next_attempt_at=func.least(LISTINGS.c.next_attempt_at, func.now()))
+        .returning(LISTINGS.c.shop_id)
+    )
+    outbox.note_work(session, shops.scalars())
 
 
 def sold_at(session: Session, connection_id: int, product_ids: Iterable[int]) -> None:

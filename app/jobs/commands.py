@@ -28,6 +28,8 @@ from app.flows import (
     order_shipped,
     order_timeline,
     pay,
+    products_released,
+    push_listings,
     push_offers,
     shop_reports,
     trade_cancelled,
@@ -41,6 +43,7 @@ from app.story import open_case, order_case
 
 SECONDS = 2.0  # then the other connections have their turn
 OFFERS_EVERY = 0.25  # a long row of deeds must not keep an old stock on sale
+LISTINGS_IN_BETWEEN = 5  # orders first: a shop takes its time for each
 
 log = structlog.get_logger(__name__)
 
@@ -213,11 +216,16 @@ class Outbox:
             )
 
     def _offers_in_between(self) -> None:
-        """One batch of offers between two deeds: a hundred parcels take a while, and what is sold out must go off sale within seconds (I11)."""
-        if time.monotonic() < self.offers_at or self.partner.provider.role != "marketplace":
+        """One batch of offers or listings between two deeds: a hundred parcels take a while, and what is sold out must go off sale within
+        seconds (I11, K5).
+        """
+        role = self.partner.provider.role
+        if time.monotonic() < self.offers_at or role not in {"marketplace", "shop"}:
             return
         connection = self.session.get_one(Connection, self.connection_id)
-        if connection.sync:
+        if role == "shop":
+            self._some_listings(connection, LISTINGS_IN_BETWEEN)
+        elif connection.sync:
             push_offers.push(
                 self.session,
                 connection,
@@ -234,8 +242,17 @@ class Outbox:
         if self.partner.provider.role == "shop":
             if order_timeline.push(self.session, connection, self.partner.client):
                 queues.ring("out", self.connection_id)  # more stories, after the orders that came meanwhile
+            if self._some_listings(connection, push_listings.AT_ONCE):
+                queues.ring("out", self.connection_id)
+            if products_released.push(self.session, connection, self.partner.client):
+                queues.ring("out", self.connection_id)
         elif self.partner.provider.role == "marketplace" and connection.sync:
             self._offers(connection)
+
+    def _some_listings(self, shop: Connection, at_once: int) -> int:
+        return push_listings.push(
+            self.session, shop, self.partner.client, lease=self.lease, scale=self.scale, at_once=at_once
+        )
 
     def _offers(self, connection: Connection) -> None:
         while push_offers.push(

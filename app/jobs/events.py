@@ -15,7 +15,7 @@ import structlog
 from flask import current_app
 from sqlalchemy import select
 
-from app import inbox, ledger, outbox, queues, reservations, trades
+from app import inbox, ledger, outbox, queues, trades
 from app import messages as m
 from app.errors import Refused, ShopbridgeError, Unavailable
 from app.extensions import db
@@ -304,14 +304,14 @@ class Inbox:
         trade_status.by_retailer(self.session, known.order, known.was, seen)
 
     def _note_work(self) -> None:
-        """Marketplaces whose offers and retailers whose listings this batch touched have work now."""
+        """Marketplaces whose offers this batch touched have work now."""
         self.session.flush()
         stale = (
             select(Offer.connection_id)
             .where(Offer.stale, Offer.account_id == self.connection.account_id)
             .distinct()
         )
-        self.rang |= set(self.session.scalars(stale)) | reservations.shops_to_ring(self.session)
+        self.rang |= set(self.session.scalars(stale))
         self.rang.add(self.connection_id)
 
     def _ring(self) -> None:

@@ -13,7 +13,7 @@ import structlog
 from flask import current_app
 from sqlalchemy import text, update
 
-from app import queues
+from app import outbox, queues
 from app.errors import Refused, ShopbridgeError, Unavailable
 from app.extensions import db
 from app.flows import order_cancelled, order_placed, order_returned, watch_drift
@@ -93,6 +93,8 @@ class Polls:
         try:
             for page in self._pages(kind, since - OVERLAP[kind] if since else None, started):
                 lost += self._page(kind, page)
+                for given in sorted(outbox.given_work(self.session)):
+                    queues.ring("out", given)
                 self._renew(schedule_id)
         except ShopbridgeError as error:
             self.session.rollback()
