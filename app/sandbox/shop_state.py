@@ -35,6 +35,22 @@ STATUSES: Final = frozenset(
     }
 )
 
+REDUCING: Final = frozenset({"on-hold", "processing", "completed"})
+"""Statuses that take the pieces out of stock, as in WooCommerce."""
+CUSTOMER: Final = {
+    "first_name": "Mia",
+    "last_name": "Muster",
+    "company": "",
+    "address_1": "Beispielweg 4",
+    "address_2": "",
+    "postcode": "10115",
+    "city": "Berlin",
+    "state": "",
+    "country": "DE",
+    "phone": "",
+    "email": "mia@customer.example",
+}
+
 
 class NotObeyed(Exception):
     """A command that is refused: code of the protocol, a sentence, and the field."""
@@ -255,12 +271,23 @@ class Shop:
     # --- orders -----------------------------------------------------------------------------------------------
 
     def buy(self, wanted: Mapping[str, Any]) -> Order:
-        """A customer buys {"lines": [{"sku" or "product_id", "quantity"}]} in the shop. NotObeyed when it is sold out."""
+        """A customer buys {"lines": [{"sku" or "product_id", "quantity"}], "status", "billing", "shipping"} in the shop. NotObeyed when it is
+        sold out.
+        """
         with self.lock:
             lines = [self._bought(line) for line in wanted["lines"]]
-            order = Order(self.next_id(), wanted.get("status", "processing"), lines, "checkout", now())
+            order = Order(
+                self.next_id(),
+                wanted.get("status", "processing"),
+                lines,
+                "checkout",
+                now(),
+                billing=dict(wanted.get("billing", CUSTOMER)),
+                address=dict(wanted.get("shipping", CUSTOMER | {"email": ""})),
+            )
             self.orders[order.id] = order
-            self.reduce_stock(order)
+            if order.status in REDUCING:
+                self.reduce_stock(order)
             self.outbox.add("order.placed", f"order/{order.id}")
             return order
 
@@ -318,7 +345,7 @@ class Shop:
         if status == "cancelled" and order.reduced:
             order.reduced = False
             self._put_back(order, {line.id: line.quantity - line.refunded for line in order.lines})
-        elif status in {"on-hold", "processing", "completed"} and not order.reduced:
+        elif status in REDUCING and not order.reduced:
             self.reduce_stock(order)  # brought back to life
         elif status == "refunded" and order.left > 0:
             # K8: set by hand, WooCommerce makes a refund object over what is left, without lines.
