@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from datetime import UTC, datetime
+
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.messages import PieceState, Reason
-from app.models import Command, Connection, Order, OrderPiece
+from app.models import Command, Connection, Order, OrderPiece, Profile, Trade
 from app.rules.next_step import Pending, Standing, why_not_shipped
+from app.rules.trade import PAID, waits_for
 
 
 def nearest(session: Session, order: Order) -> Reason | None:
     """The nearest obstacle; None when nothing is left to ship (C8)."""
-    return why_not_shipped(_standing(session, order))
+    return _of_its_trades(session, order) or why_not_shipped(_standing(session, order))
+
+
+def _of_its_trades(session: Session, order: Order) -> Reason | None:
+    """What a part of the network waits for: of a supplier's order until it is passed on to him, of a retailer's until all has left."""
+    mine = select(Trade).where(or_(Trade.order_id == order.id, Trade.retail_order_id == order.id))
+    for trade in session.scalars(mine.order_by(Trade.id)):
+        supplier = session.get(Profile, trade.supplier_id)
+        retail = session.get_one(Order, trade.retail_order_id)
+        found = waits_for(
+            trade.state,
+            passed_on=trade.passed_on_at is not None,
+            pass_on_at=trade.pass_on_at,
+            by_hand=supplier is not None and not supplier.accepts_orders,
+            paid=retail.shop_status in PAID,
+            frozen=trade.frozen,
+            now=datetime.now(UTC),
+        )
+        if found is not None and (trade.order_id != order.id or found.code != "trade.with_supplier"):
+            return found
+    return None
 
 
 def _standing(session: Session, order: Order) -> Standing:

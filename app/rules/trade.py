@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
-from app.messages import Address, PieceState, ShopOrderSeen, ShopStatus
+from app.messages import Address, PieceState, Reason, ShopOrderSeen, ShopStatus
 
 State = Literal[
     "received",
@@ -150,6 +151,36 @@ def progress(pieces: Iterable[PieceState]) -> State | None:
     if not gone:
         return None
     return "shipped" if len(gone) == len(live) else "part_shipped"
+
+
+def waits_for(
+    state: str,
+    *,
+    passed_on: bool,
+    pass_on_at: datetime | None,
+    by_hand: bool,
+    paid: bool,
+    frozen: bool,
+    now: datetime,
+) -> Reason | None:
+    """What a trade that is not shipped yet waits for; None when nothing more is to be shipped.
+
+    `by_hand`: its supplier accepts every order himself. `paid`: the retailer's order is being processed.
+    """
+    if state in OVER or state in {"shipped", "closed"}:
+        return None
+    if passed_on:
+        return Reason("trade.with_supplier")
+    if frozen:
+        return Reason("trade.disputed")
+    if not paid:
+        return Reason("trade.on_hold")
+    if state in {"received", "payment_pending"}:
+        return Reason("trade.waiting_payment")
+    if state == "held" and by_hand:
+        return Reason("trade.waiting_accept")
+    over = pass_on_at is None or pass_on_at <= now
+    return Reason("trade.regret_window", {} if over else {"until": pass_on_at})
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------------
