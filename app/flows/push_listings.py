@@ -351,7 +351,7 @@ def _message(session: Session, listing: Listing, wish: Wish) -> tuple[str, dict[
         "stock_quantity": wish.values["stock"],
         "managed": True,
         "gtin": wish.values.get("gtin"),
-        "sku": None if listing.adopted else f"DS-{listing.product_id}",
+        "sku": None if listing.adopted else rules.sku(listing.key),
     }
     price = new.get("price")
     if price is not None:
@@ -388,9 +388,12 @@ def _done(
         return
     if wish.deed == "upsert":
         listing.shop_product_id = product_id
-    sequence = answer.get("sequence") or _last_sequence(session, shop_id)
+    values = {**wish.values, "sequence": answer.get("sequence") or _last_sequence(session, shop_id)}
+    if answer.get("stock_quantity", values["stock"]) != values["stock"]:
+        # A repeat inside one call, with a sale in between: the shop says what is true, and it is looked at again.
+        values["stock"], listing.stale = answer["stock_quantity"], True
     _no_case(session, listing)
-    _finish(listing, {**wish.values, "sequence": sequence}, wish.reason, wish.state)
+    _finish(listing, values, wish.reason, wish.state)
 
 
 def _last_sequence(session: Session, shop_id: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Literal, get_args
 
 from app.errors import Invalid
@@ -39,6 +40,19 @@ class Circumstances:
     partnership_state: str
     retailer_approved: bool
     supplier_on_holiday: bool
+
+
+def key(supplier_shop: str, product_id: str) -> str:
+    """What the retailer's shop knows the product by for ever: a digest of the supplier's shop (its connection key) and its id there.
+
+    No number of ours is in it: those begin anew with a new database. Nothing of the supplier can be read in it (K7).
+    """
+    return f"network:{sha256(f'{supplier_shop}:{product_id}'.encode()).hexdigest()[:24]}"
+
+
+def sku(listing_key: str) -> str:
+    """The SKU of a listing in the retailer's shop: never the supplier's, which a product of the retailer may carry already."""
+    return f"DS-{listing_key.removeprefix('network:')[:10].upper()}"
 
 
 def rule_from(told: Mapping[str, Any]) -> Rule:
