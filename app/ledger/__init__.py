@@ -17,7 +17,8 @@ from app.ledger.answers import (
 )
 from app.ledger.checking import breaches, watch
 from app.ledger.disputing import dispute, dispute_over
-from app.ledger.instructing import again, charge, payment_connection, settle
+from app.ledger.instructing import again, charge, settle
+from app.ledger.orders import payment_connection
 from app.ledger.paying import payout, recover
 from app.ledger.reading import money, totals
 from app.ledger.refunding import cancel, refund
