@@ -188,10 +188,10 @@ class Payment(Model):
 
 
 class TradeParcel(Model):
-    """One shipment of a trade as the money sees it: what was in it, its number, and how far its evidence goes (K11).
+    """One shipment of a trade whose number counts: what was in it and how far its evidence goes (K11).
 
-    `units`: {trade_line_id: quantity}. `number` None = nothing that counts (reason_code says why). `due_at`: when time alone may release it.
-    `state`: waiting -> released (its transaction is `transaction_id`) | refused (never, because the trade is over).
+    `units`: {trade_line_id: quantity}. `due_at`: when time alone may release it. `state`: waiting (reason_code says for what) -> released (its
+    transaction is `transaction_id`, None when nothing was left in escrow) | refused (never, because the trade is over).
     """
 
     __tablename__ = "trade_parcel"
@@ -208,7 +208,7 @@ class TradeParcel(Model):
     id: Mapped[Key]
     trade_id: Mapped[Big] = mapped_column(ForeignKey("trade.id"))
     shipment_id: Mapped[Big]
-    number: Mapped[Words | None]
+    number: Mapped[Words]  # as app.rules.tracking normalises it
     country: Mapped[Words | None]
     units: Mapped[dict[str, int]] = mapped_column(JSONB, default=dict)
     actor: Mapped[Words]
