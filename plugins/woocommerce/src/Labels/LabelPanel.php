@@ -42,7 +42,7 @@ class LabelPanel
         $names = $this->labels->installed();
         if ($names !== array()) {
             /* translators: %s: names of label extensions */
-            $sentence = __('This sender is put on labels by %s.', 'shopbridge');
+            $sentence = __('Label extensions that take the sender from here: %s.', 'shopbridge');
             echo '<p class="description">' . esc_html(sprintf($sentence, implode(', ', $names))) . '</p>';
         } else {
             echo '<p>' . esc_html__('No label extension is active that takes this sender: write it on the label yourself.', 'shopbridge') . '</p>';

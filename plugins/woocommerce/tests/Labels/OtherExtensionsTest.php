@@ -65,6 +65,14 @@ final class OtherExtensionsTest extends LabelTestCase
         self::assertEquals($this->request(), apply_filters('dhlpwc_shipment_request', $this->request(), 6, array()));
     }
 
+    public function testDhlEcommerceFindsNoShipperWithHalfAnAddress(): void
+    {
+        $this->order->meta['_shopbridge_label_sender'] = array('postcode' => '') + self::BOLDT;
+        $request = apply_filters('dhlpwc_shipment_request', $this->request(), 5, array());
+        self::assertSame('', $request->shipper->address->street . $request->on_behalf_of->address->street);
+        self::assertStringEndsWith('lacks postcode.', $this->order->notes[0]);
+    }
+
     public function testDhlEcommerceFindsNoShipperWithoutAnAddress(): void
     {
         $request = apply_filters('dhlpwc_shipment_request', $this->request(), 7, array());

@@ -77,6 +77,20 @@ final class ShipmentsTest extends LabelTestCase
         self::assertTrue((new \FakeShipment($this->own, $prefix))->create_label());
     }
 
+    public function testHalfAnAddressIsNone(): void
+    {
+        $this->order->meta['_shopbridge_label_sender'] = array('city' => '') + self::BOLDT;
+        $shipment = new \FakeShipment($this->order);
+        self::assertSame('', implode('', $shipment->get_sender_address()));
+        self::assertStringEndsWith('lacks city.', $shipment->create_label()->get_error_message());
+    }
+
+    public function testAReturnUnderTheHooksOfAShipmentIsAReturnAllTheSame(): void
+    {
+        $return = new \FakeShipment($this->order, 'woocommerce_gzd_', 'return');
+        self::assertSame('Anna', apply_filters('woocommerce_shiptastic_shipment_get_sender_address_first_name', 'Anna', $return));
+    }
+
     public function testAnExistingLabelIsReadWhileAnotherIsRefused(): void
     {
         (new \FakeShipment($this->early))->create_label();
