@@ -22,7 +22,6 @@ Json: TypeAlias = dict[str, Any]
 NAME: Final = "Stripe"
 KEY: Final = "shopbridge_key"  # our key in the metadata of everything we make there
 LONGEST_KEY: Final = 255  # of an Idempotency-Key
-METHODS: Final = ("card", "sepa_debit")  # both can be charged while the retailer is not there
 WINDOW_SECONDS: Final = 300  # how old a webhook may be; Stripe signs every retry anew
 
 _INTENT: Final = {
@@ -80,13 +79,15 @@ def idempotency_key(key: str) -> str:
 
 
 def capture_form(key: str, payment: m.PaymentWanted, method: str) -> Json:
-    """A PaymentIntent that is confirmed at once, with the payment method the retailer has saved."""
+    """A PaymentIntent that is confirmed at once, with the payment method the retailer has saved.
+
+    Which kinds of methods there are is set in Stripe's dashboard: since version 2026-09-30 `payment_method_types` is refused here.
+    """
     return {
         "amount": payment.amount,
         "currency": payment.currency.lower(),
         "customer": payment.account,
         "payment_method": method,
-        "payment_method_types": list(METHODS),
         "confirm": True,
         "off_session": True,
         "metadata": {KEY: key},
