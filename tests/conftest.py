@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from bridge import app, bridge_app, client, session
+from network_world import network
 from servers import (
     database_url,
     empty_redis,
@@ -31,6 +32,7 @@ __all__ = [
     "client",
     "database_url",
     "empty_redis",
+    "network",
     "postgres_url",
     "redis_url",
     "server_folder",
