@@ -59,6 +59,12 @@ def _sealing() -> ModuleType:
     return sealing
 
 
+def _network() -> ModuleType:
+    from app.commands import network
+
+    return network
+
+
 # Where each command is; imported when it is asked for, so that `shopbridge --help` answers at once.
 PLACES: dict[str, tuple[Place, str]] = {
     "up": (_running, "Run the whole bridge on this machine."),
@@ -84,6 +90,7 @@ PLACES: dict[str, tuple[Place, str]] = {
     "holiday": (_acting, "Put every offer to stock 0 and back, with proof."),
     "remove": (_acting, "Unplug a shop or a marketplace; what it did stays readable."),
     "sync": (_acting, "Send offers to a marketplace, or leave them as they are."),
+    "network": (_network, "The dropshipping network: profiles, partners, releases, trades."),
     "reseal": (_sealing, "Encrypt everything anew under the newest master key."),
     "doctor": (_checking, "Say what is wrong, and what to do."),
     "conformance": (_checking, "Test a supplier system against the protocol."),

@@ -1,8 +1,8 @@
 """Who takes part in the dropshipping network and who trades with whom: profiles, the operator's word, partnerships, price groups (K1).
 
 What may go wrong: wrong data (each mistake names its field), somebody who may not do what he asks, two people who decide at the same moment
-(the rows are locked). A change marks the listings it touches as stale; what is released is decided anew by
-products_released, which the clock calls when a profile has changed.
+(the rows are locked). A change marks the listings it touches as stale and notes their shops (outbox.given_work, for the door to ring); what is released
+is decided anew by products_released, which the clock calls when a profile has changed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, delete, exists, func, or_, select, update
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app import accounts, messages, registry
+from app import accounts, messages, registry, reservations
 from app.errors import Invalid, Refused
 from app.models import Account, Case, Connection, Listing, Partnership, PriceGroup, Profile, Release
 from app.models.columns import table_of
@@ -73,7 +73,7 @@ def save_profile(
     if profile.supplier:
         ensure_network_connection(session, account)
     if profile.state != old_state:
-        mark_listings(session, account.id)
+        _mark_all(session, account.id)
     return profile
 
 
@@ -181,7 +181,7 @@ def approve(session: Session, account_id: int, *, now: datetime) -> Profile:
     profile.state, profile.reason, profile.decided_at = "approved", None, now
     close_case(session, account_id=account_id, subject="profile")
     session.flush()
-    mark_listings(session, account_id)
+    _mark_all(session, account_id)
     return profile
 
 
@@ -197,7 +197,7 @@ def refuse(session: Session, account_id: int, reason: str, *, now: datetime) -> 
     close_case(session, account_id=account_id, subject="profile")
     _case(session, profile, "profile.refused", reason=profile.reason)
     session.flush()
-    mark_listings(session, account_id)
+    _mark_all(session, account_id)
     return profile
 
 
@@ -313,7 +313,7 @@ def give_group(session: Session, supplier_id: int, partnership_id: int, name: st
     if name is not None and group is None:
         raise Refused("partnership.group_unknown", field="price_group")
     found.price_group_id = None if group is None else group.id
-    _mark(session, Listing.partnership_id == found.id)
+    reservations.mark_listings(session, Listing.partnership_id == found.id)
     session.flush()
     return found
 
@@ -345,7 +345,7 @@ def _move(session: Session, found: Partnership, side: Side, action: str) -> None
         found.reason = None
     found.state, found.changed_at = after, datetime.now(UTC)
     session.flush()
-    _mark(session, Listing.partnership_id == found.id)
+    reservations.mark_listings(session, Listing.partnership_id == found.id)
 
 
 def _tell_supplier(session: Session, found: Partnership) -> None:
@@ -386,7 +386,7 @@ def set_groups(session: Session, supplier_id: int, groups: Sequence[tuple[str, i
         set_group(session, supplier_id, name, discount, field=f"price_groups.{place}")
     names = [name for name, _ in groups]
     gone = (PriceGroup.supplier_id == supplier_id) & PriceGroup.name.not_in(names)
-    _mark(session, _of_group(gone))
+    reservations.mark_listings(session, _of_group(gone))
     session.execute(delete(PriceGroup).where(gone))
 
 
@@ -404,7 +404,7 @@ def set_group(
     ).returning(PriceGroup.id)
     group_id = session.execute(changed).scalar()
     if group_id is not None:
-        _mark(session, _of_group(PriceGroup.id == group_id))
+        reservations.mark_listings(session, _of_group(PriceGroup.id == group_id))
 
 
 def _of_group(which: Any) -> Any:
@@ -450,28 +450,9 @@ def partnerships(account_id: int) -> Select[Any]:
     return select(Partnership).where(mine).order_by(Partnership.id)
 
 
-def mark_listings(session: Session, account_id: int) -> None:
+def _mark_all(session: Session, account_id: int) -> None:
     """Everything that retailers show of this account, or that it shows of others, is computed anew (K4)."""
-    pair = exists().where(
-        Partnership.id == Listing.partnership_id,
-        or_(Partnership.supplier_id == account_id, Partnership.retailer_id == account_id),
+    pair = select(Partnership.id).where(
+        or_(Partnership.supplier_id == account_id, Partnership.retailer_id == account_id)
     )
-    _mark(session, pair)
-
-
-def _mark(session: Session, which: Any) -> None:
-    session.execute(update(Listing).where(which).values(stale=True, next_attempt_at=func.now()))
-
-
-def shops_to_ring(session: Session, account_id: int) -> list[int]:
-    """Shops in which a listing of this account's partnerships waits to be pushed; the door rings their out lanes after its commit."""
-    query = (
-        select(Listing.shop_id)
-        .join(Partnership, Partnership.id == Listing.partnership_id)
-        .where(
-            Listing.stale,
-            or_(Partnership.supplier_id == account_id, Partnership.retailer_id == account_id),
-        )
-        .distinct()
-    )
-    return list(session.scalars(query))
+    reservations.mark_listings(session, Listing.partnership_id.in_(pair))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web import answers, api, health, intake, payments, plugin, rate, senders, webhooks
+from app.web import answers, api, health, intake, network, payments, plugin, rate, senders, webhooks
 
 
 def register(app_: Flask) -> None:
@@ -12,6 +12,12 @@ def register(app_: Flask) -> None:
     app_.url_map.merge_slashes = False
     for part in (answers, intake, senders, rate, plugin):
         part.register(app_)
-    for blueprint in (webhooks.blueprint, payments.blueprint, plugin.blueprint, health.blueprint):
+    for blueprint in (
+        webhooks.blueprint,
+        payments.blueprint,
+        plugin.blueprint,
+        network.blueprint,
+        health.blueprint,
+    ):
         app_.register_blueprint(blueprint)
     api.register(app_)

@@ -117,6 +117,8 @@ def http_problem(error: HTTPException) -> Response:
     param, told = _first_fault(data.get("messages") or data.get("errors"))
     name = f"http.{status}" if param is None else "argument.invalid"
     sentence = data.get("message") or (f"{param}: {told}" if param else None)
+    if told in reasons.table():  # a field that knows its own reason, as in web/network_forms.py
+        name, sentence = told, reasons.sentence(told, {"field": param}, "en")
     headers = dict(data.get("headers") or {})
     if status == 405 and getattr(error, "valid_methods", None):
         headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from app.errors import Invalid, Refused
 from app.flows import network_members
 from app.models import Profile
-from app.rules import address, reasons
+from app.rules import address, bank, reasons
 from app.web import answers
 
 MAX_MINOR = 10_000_000  # 100,000.00: more is a typing mistake
@@ -163,6 +163,19 @@ class ProfileForm(Lenient):
     submit = Choice(load_default=True)
 
 
+class CatalogueForm(Lenient):
+    """`POST /plugin/network/catalogue`: what is looked for; null and "" are the same as not named."""
+
+    search = Line()
+    category = Line(80)
+    supplier = Line(30)
+    gtin = Line(20)
+    brand = Line()
+    margin = Number(0, 100, allow_none=True)
+    listed = fields.Boolean(allow_none=True, truthy={True}, falsy={False})
+    page = Number(1, 100_000, load_default=1)
+
+
 def load(form: Schema, told: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a form. Raises Invalid naming the first wrong field, all of them in params["mistakes"]."""
     try:
@@ -242,7 +255,10 @@ def mistakes_shown(error: Refused, locale: str) -> list[dict[str, str]]:
 
 
 def profile_shown(profile: Profile | None, *, decimal: bool) -> dict[str, Any]:
-    """All fields of a profile; an empty draft where there is none. `decimal`: amounts as text ("4.90"), else minor units."""
+    """All fields of a profile; an empty draft where there is none. `decimal`: amounts as text ("4.90"), else minor units.
+
+    Of the IBAN only country and end are shown: who has stolen a session learns nothing from it.
+    """
     known = profile if profile is not None else Profile(**_EMPTY)
     told = known.address or {}
     return {
@@ -252,7 +268,7 @@ def profile_shown(profile: Profile | None, *, decimal: bool) -> dict[str, Any]:
         **{name: getattr(known, name) for name in ("accepts_partners", "accepts_orders", "hold_minutes")},
         "address": {name: told.get(name, "") for name in address.TEXTS},
         "return_address": _texts(known.return_address),
-        "bank": known.bank,
+        "bank": _bank(known.bank),
         "shipping_price": _money(known.shipping_price, decimal),
         "shipping_free_from": _money(known.shipping_free_from, decimal),
         "payout_blocked": known.payout_blocked,
@@ -267,6 +283,10 @@ _EMPTY: Mapping[str, Any] = {
     "supplier": False, "retailer": False, "address": {}, "documents": [], "currency": "EUR", "accepts_partners": False,
     "accepts_orders": True, "hold_minutes": 0, "shipping_price": 0, "payout_blocked": False, "state": "draft",
 }  # fmt: skip
+
+
+def _bank(told: Mapping[str, Any] | None) -> dict[str, str] | None:
+    return None if told is None else {**told, "iban": bank.shown(str(told.get("iban") or ""))}
 
 
 def _texts(told: Mapping[str, Any] | None) -> dict[str, str] | None:

@@ -14,10 +14,10 @@ from werkzeug.exceptions import HTTPException
 
 from app.shops import envelope
 from app.web import answers, bodies
-from app.web.api import cases, commands, connections, events, offers, orders, shapes
+from app.web.api import cases, commands, connections, events, network, offers, orders, shapes
 from app.web.api.caller import Stop, authenticate
 
-MODULES = (events, commands, orders, offers, connections, cases)
+MODULES = (events, commands, orders, offers, connections, cases, network)
 
 
 class BridgeApi(Api):

@@ -1,0 +1,480 @@
+"""The dropshipping network on the command line: profiles and the operator's word on them, partners, price groups, releases, trades, packing slips.
+
+What may go wrong: a profile with mistakes; all of them are told at once, each with its field. What changes here reaches shops by the clock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from sqlalchemy import or_, select
+
+from app import ledger
+from app.commands import finding, opening, showing
+from app.commands.problems import stop
+from app.errors import Invalid, Refused
+from app.extensions import db
+from app.flows import network_members, packing_slip, products_released
+from app.models import Account, Partnership, PriceGroup, Product, Profile, Release, Trade
+from app.papers import slip
+from app.rules import reasons
+from app.web import network_forms
+
+
+@click.group()
+def network() -> None:
+    """The dropshipping network: who trades with whom, what is released, what became of it."""
+
+
+# --- profiles -----------------------------------------------------------------------------------------------------------------
+
+
+@network.group()
+def profile() -> None:
+    """Who a merchant is in the network, and the operator's word on it."""
+
+
+@profile.command("show")
+@finding.account_option
+@showing.json_option
+def show_profile(account: str, as_json: bool) -> None:
+    """Show a profile."""
+    with opening.bridge():
+        found = db.session.get(Profile, finding.account(db.session(), account).id)
+        told = network_forms.profile_shown(found, decimal=True)
+        told["bank"] = (
+            found.bank if found is not None else None
+        )  # the operator compares it with what he was told
+        showing.answer(told if as_json else _flat(told), as_json)
+
+
+def _flat(told: dict[str, Any]) -> dict[str, Any]:
+    """Addresses and accounts on one line each."""
+    shown = dict(told)
+    for name in ("address", "return_address", "bank"):
+        shown[name] = ", ".join(str(value) for value in (told[name] or {}).values() if value)
+    shown["documents"] = ", ".join(
+        f"{each['kind']} {each.get('number') or ''}".strip() for each in told["documents"]
+    )
+    return shown
+
+
+@profile.command("list")
+@click.option(
+    "--state", type=click.Choice(["draft", "submitted", "approved", "refused"]), help="Only in this state."
+)
+@showing.limit_option
+@showing.json_option
+def list_profiles(state: str | None, limit: int, as_json: bool) -> None:
+    """List members; who waits for the operator stands first."""
+    with opening.bridge():
+        waits = (Profile.state == "submitted") | Profile.payout_blocked
+        query = select(Profile, Account.name).join(Account, Account.id == Profile.account_id)
+        if state is not None:
+            query = query.where(Profile.state == state)
+        rows = db.session.execute(query.order_by(waits.desc(), Profile.account_id).limit(limit)).all()
+        _show(
+            [_member(*row) for row in rows], _MEMBER, as_json, empty="Nobody takes part in the network yet."
+        )
+
+
+_MEMBER = {
+    "account": "account", "company": "company", "roles": "roles", "vat_id": "VAT id", "state": "state", "payouts": "payouts", "reason": "why",
+    "submitted_at": "submitted",
+}  # fmt: skip
+
+
+def _member(found: Profile, name: str) -> dict[str, Any]:
+    roles = [role for role in ("supplier", "retailer") if getattr(found, role)]
+    return {
+        "account": name,
+        "company": (found.address or {}).get("company"),
+        "roles": ", ".join(roles),
+        "vat_id": found.vat_id,
+        "state": found.state,
+        "payouts": "blocked" if found.payout_blocked else "open",
+        "reason": found.reason,
+        "submitted_at": found.submitted_at,
+    }
+
+
+@profile.command("submit")
+@finding.account_option
+@click.option("--supplier/--no-supplier", default=None, help="Take part as a supplier.")
+@click.option("--retailer/--no-retailer", default=None, help="Take part as a retailer.")
+@click.option(
+    "--address",
+    "addresses",
+    type=(str, str),
+    multiple=True,
+    metavar="FIELD VALUE",
+    help="E.g. --address company Teeladen.",
+)
+@click.option(
+    "--return-address",
+    "returns",
+    type=(str, str),
+    multiple=True,
+    metavar="FIELD VALUE",
+    help="Where returns go, if elsewhere.",
+)
+@click.option(
+    "--bank", "banks", type=(str, str), multiple=True, metavar="FIELD VALUE", help="iban, bic, holder."
+)
+@click.option(
+    "--set",
+    "values",
+    type=(str, str),
+    multiple=True,
+    metavar="FIELD VALUE",
+    help="E.g. --set shipping_price 4.90.",
+)
+@showing.json_option
+def submit_profile(
+    account: str,
+    supplier: bool | None,
+    retailer: bool | None,
+    addresses: tuple[tuple[str, str], ...],
+    returns: tuple[tuple[str, str], ...],
+    banks: tuple[tuple[str, str], ...],
+    values: tuple[tuple[str, str], ...],
+    as_json: bool,
+) -> None:
+    """Fill in a profile and hand it to the operator. What is not named stays.
+
+    \b
+    shopbridge network profile submit --account "Anna's Teeladen" --supplier --address company "Anna's Teeladen" \\
+      --address address_1 "Teeweg 1" --address postcode 20095 --address city Hamburg --address country DE \\
+      --set vat_id DE136695976 --bank iban DE89370400440532013000 --bank holder Anna --set shipping_price 4.90
+    """
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        known = db.session.get(Profile, owner.id)
+        told = {name: _typed(name, value) for name, value in values}
+        told |= {
+            name: value
+            for name, value in (("supplier", supplier), ("retailer", retailer))
+            if value is not None
+        }
+        for name, pairs in (("address", addresses), ("return_address", returns), ("bank", banks)):
+            if pairs:
+                told[name] = {**((getattr(known, name) or {}) if known is not None else {}), **dict(pairs)}
+        _unknown(told, addresses + returns, banks)
+        try:
+            wanted = network_forms.load(network_forms.ProfileForm(), told)
+            submit = wanted.pop("submit")
+            saved = network_members.save_profile(
+                db.session(), owner, wanted, submit=submit, now=datetime.now(UTC)
+            )
+        except Invalid as error:
+            _all_mistakes(error)
+        _finish(owner.id)
+        showing.answer(_member(saved, owner.name), as_json)
+
+
+def _typed(name: str, value: str) -> Any:
+    """Values of the command line are text; flags and minutes are not."""
+    if name == "hold_minutes" and value.isdigit():
+        return int(value)
+    if name in {"accepts_partners", "accepts_orders", "submit"} and value.lower() in {
+        "yes",
+        "no",
+        "true",
+        "false",
+    }:
+        return value.lower() in {"yes", "true"}
+    return value
+
+
+def _unknown(
+    told: dict[str, Any], address: tuple[tuple[str, str], ...], bank: tuple[tuple[str, str], ...]
+) -> None:
+    """A name that does not exist is a typing mistake; the form itself would leave it out silently."""
+    forms = (
+        (told, network_forms.ProfileForm),
+        (dict(address), network_forms.AddressForm),
+        (dict(bank), network_forms.BankForm),
+    )
+    for given, form in forms:
+        known = set(form().fields)
+        if wrong := sorted(set(given) - known):
+            stop(f"There is no field {', '.join(wrong)}. There are: {', '.join(sorted(known))}.")
+
+
+def _all_mistakes(error: Refused) -> NoReturn:
+    db.session.rollback()
+    stop(
+        "\n".join(f"{each['field']}: {each['message']}" for each in network_forms.mistakes_shown(error, "en"))
+    )
+
+
+@profile.command("approve")
+@finding.account_option
+@showing.json_option
+def approve_profile(account: str, as_json: bool) -> None:
+    """As the operator: yes to a submitted profile, or to a new bank account. Look at the VAT id (VIES) first."""
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        found = network_members.approve(db.session(), owner.id, now=datetime.now(UTC))
+        _finish(owner.id)
+        showing.answer(_member(found, owner.name), as_json)
+
+
+@profile.command("refuse")
+@finding.account_option
+@click.option("--reason", required=True, help="What is missing; the merchant reads it.")
+@showing.json_option
+def refuse_profile(account: str, reason: str, as_json: bool) -> None:
+    """As the operator: no, and why. Also takes an approval back."""
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        found = network_members.refuse(db.session(), owner.id, reason, now=datetime.now(UTC))
+        _finish(owner.id)
+        showing.answer(_member(found, owner.name), as_json)
+
+
+def _finish(account_id: int) -> None:
+    """The releases are decided anew (K1, K4); listings are stale and pushed by the clock's next ring."""
+    products_released.look(db.session(), account_id)
+    db.session.commit()
+
+
+def _show(rows: list[dict[str, Any]], columns: dict[str, str], as_json: bool, *, empty: str) -> None:
+    if as_json:
+        showing.as_json_text(rows)
+    else:
+        showing.table(rows, columns, empty=empty)
+
+
+# --- partners -------------------------------------------------------------------------------------------------------------------
+
+
+@network.group(invoke_without_command=True)
+@click.option("--account", metavar="NAME", help="Only of this merchant.")
+@showing.json_option
+@click.pass_context
+def partners(ctx: click.Context, account: str | None, as_json: bool) -> None:
+    """List who trades with whom; the commands below change it."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with opening.bridge():
+        query = select(Partnership).order_by(Partnership.id)
+        if account is not None:
+            query = network_members.partnerships(finding.account(db.session(), account).id)
+        rows = [_partner(each) for each in db.session.scalars(query)]
+        _show(rows, _PARTNER, as_json, empty="Nobody trades with anybody yet.")
+
+
+_PARTNER = {
+    "id": "id",
+    "retailer": "retailer",
+    "supplier": "supplier",
+    "state": "state",
+    "by": "by",
+    "price_group": "price group",
+}
+
+
+def _partner(row: Partnership) -> dict[str, Any]:
+    group = db.session.get(PriceGroup, row.price_group_id) if row.price_group_id is not None else None
+    return {
+        "id": f"pts_{row.id}",
+        "retailer": _name(row.retailer_id),
+        "supplier": _name(row.supplier_id),
+        "state": row.state,
+        "by": row.reason,
+        "price_group": group.name if group is not None else None,
+    }
+
+
+def _name(account_id: int) -> str:
+    return db.session.get_one(Account, account_id).name
+
+
+@partners.command("ask")
+@finding.account_option
+@click.option("--supplier", required=True, metavar="NAME", help="Account of the supplier.")
+@showing.json_option
+def ask(account: str, supplier: str, as_json: bool) -> None:
+    """As a retailer, ask a supplier."""
+    with opening.bridge():
+        asker, asked = (finding.account(db.session(), name) for name in (account, supplier))
+        found = network_members.ask(db.session(), asker.id, asked.id)
+        db.session.commit()
+        showing.answer(_partner(found), as_json)
+
+
+def _side(action: str) -> click.Command:
+    """`accept`, `refuse`, `pause`, `resume` and `end` differ by one word."""
+
+    @click.command(action, help=f"As --account, {action} the partnership with --with.")
+    @finding.account_option
+    @click.option("--with", "other", required=True, metavar="NAME", help="Account of the other side.")
+    @showing.json_option
+    def act(account: str, other: str, as_json: bool) -> None:
+        with opening.bridge():
+            me, them = (finding.account(db.session(), name) for name in (account, other))
+            found = network_members.act(db.session(), me.id, _between(me, them).id, action)
+            db.session.commit()
+            showing.answer(_partner(found), as_json)
+
+    return act
+
+
+for _action in network_members.ACTIONS[1:]:
+    partners.add_command(_side(_action))
+
+
+def _between(one: Account, two: Account) -> Partnership:
+    """The partnership of two accounts. Where each retails for the other there are two: the one in which the first supplies."""
+    either = or_(
+        (Partnership.supplier_id == one.id) & (Partnership.retailer_id == two.id),
+        (Partnership.supplier_id == two.id) & (Partnership.retailer_id == one.id),
+    )
+    first = (Partnership.supplier_id == one.id).desc()
+    found = db.session.scalar(select(Partnership).where(either).order_by(first).limit(1))
+    if found is None:
+        stop(f"“{one.name}” and “{two.name}” do not trade with each other, and nobody has asked.")
+    return found
+
+
+@network.command("price-group")
+@finding.account_option
+@click.argument("name", required=False)
+@click.option("--discount", metavar="PERCENT", help="Make or change the group: 5 or 7.5.")
+@click.option("--give", metavar="RETAILER", help="Put this retailer (account) into the group.")
+@click.option("--take", metavar="RETAILER", help="Take this retailer out of his group.")
+@showing.json_option
+def price_group(
+    account: str, name: str | None, discount: str | None, give: str | None, take: str | None, as_json: bool
+) -> None:
+    """List a supplier's price groups, change one, put retailers in and out."""
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        if (discount or give) and name is None:
+            stop("Name the group.")
+        if name is not None and discount is not None:
+            wanted = network_forms.load(network_forms.GroupForm(), {"name": name, "discount": discount})
+            network_members.set_group(db.session(), owner.id, wanted["name"], wanted["discount"])
+        for retailer, group in ((give, name), (take, None)):
+            if retailer is not None:
+                other = finding.account(db.session(), retailer)
+                network_members.give_group(db.session(), owner.id, _between(owner, other).id, group)
+        db.session.commit()
+        rows = db.session.scalars(
+            select(PriceGroup).where(PriceGroup.supplier_id == owner.id).order_by(PriceGroup.id)
+        )
+        told = [{"name": row.name, "discount": f"{network_forms.percent(row.discount_bp)} %"} for row in rows]
+        _show(
+            told, {"name": "price group", "discount": "discount"}, as_json, empty="There are no price groups."
+        )
+
+
+# --- goods, trades, papers --------------------------------------------------------------------------------------------------------
+
+
+@network.command()
+@finding.account_option
+@click.option("--state", type=click.Choice(["released", "not_released"]), help="Only these.")
+@showing.limit_option
+@showing.json_option
+def released(account: str, state: str | None, limit: int, as_json: bool) -> None:
+    """List a supplier's products: released, or not and why."""
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        query = select(Release, Product).join(Product, Product.id == Release.product_id)
+        query = query.where(Release.account_id == owner.id)
+        if state is not None:
+            query = query.where(Release.state == state)
+        rows = db.session.execute(query.order_by(Release.state, Product.sku, Product.id).limit(limit)).all()
+        _show(
+            [_goods(*row) for row in rows],
+            _GOODS,
+            as_json,
+            empty="No product was looked at yet: is the shop connected?",
+        )
+
+
+_GOODS = {
+    "id": "id",
+    "sku": "SKU",
+    "gtin": "GTIN",
+    "title": "title",
+    "state": "state",
+    "price": "dealer price",
+    "why": "why",
+}
+
+
+def _goods(release: Release, product: Product) -> dict[str, Any]:
+    told = [reasons.sentence(each["code"], each.get("params"), "en") for each in release.reasons]
+    price = None if release.price is None else showing.money(release.price, release.currency or "")
+    return {
+        "id": f"prd_{product.id}",
+        "sku": product.sku,
+        "gtin": product.gtin,
+        "title": product.title,
+        "state": release.state,
+        "price": price,
+        "why": " ".join(told),
+    }
+
+
+@network.command()
+@click.option("--account", metavar="NAME", help="Only in which this merchant supplies or retails.")
+@click.option("--state", help="Only in this state, e.g. held.")
+@showing.limit_option
+@showing.json_option
+def trades(account: str | None, state: str | None, limit: int, as_json: bool) -> None:
+    """List suppliers' parts of orders with their money."""
+    with opening.bridge():
+        query = select(Trade).order_by(Trade.id.desc()).limit(limit)
+        if account is not None:
+            owner = finding.account(db.session(), account)
+            query = query.where(or_(Trade.supplier_id == owner.id, Trade.retailer_id == owner.id))
+        if state is not None:
+            query = query.where(Trade.state == state)
+        rows = [_trade(each) for each in db.session.scalars(query)]
+        _show(rows, _TRADE, as_json, empty="No order went through the network yet.")
+
+
+_TRADE = {
+    "id": "id", "retailer": "retailer", "supplier": "supplier", "state": "state", "total": "total", "held": "held", "released": "released",
+    "refunded": "refunded", "paid_out": "paid out", "receivable": "owed", "created_at": "since",
+}  # fmt: skip
+
+
+def _trade(trade: Trade) -> dict[str, Any]:
+    money = ledger.money(db.session(), trade)
+    amounts = {
+        "total": trade.total,
+        "held": money.escrow,
+        "released": money.released,
+        "refunded": money.refunded,
+        "paid_out": money.paid_out,
+        "receivable": money.receivable,
+    }
+    return {
+        "id": f"trd_{trade.id}",
+        "retailer": _name(trade.retailer_id),
+        "supplier": _name(trade.supplier_id),
+        "state": trade.state,
+        **{name: showing.money(value, trade.currency) for name, value in amounts.items()},
+        "created_at": trade.created_at,
+    }
+
+
+@network.command("packing-slip")
+@click.option("--connection", required=True, metavar="KEY", help="The shop whose order it is (key or name).")
+@click.argument("order_id")
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+def write_slip(connection: str, order_id: str, file: Path) -> None:
+    """Write the white-label packing slip of a shop's order to a PDF file."""
+    with opening.bridge():
+        shop = finding.connection(db.session(), connection, role="shop")
+        found = packing_slip.papers(db.session(), shop, order_id)
+        file.write_bytes(slip.pdf(found.slips, made_at=datetime.now(UTC), never=found.never))
+        click.echo(f"{file}: {len(found.slips)} packing slip(s).")
