@@ -216,7 +216,7 @@ class Network:
         *,
         stock: int = 10,
         dealer: int = 420,
-        price: str = "7.90",
+        price: str = "12.00",
     ) -> int:
         """A released product of a supplier; `dealer` is its gross dealer price in cents. Answers our id of it."""
         asked = {

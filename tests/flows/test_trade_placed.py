@@ -1,6 +1,11 @@
 """A retailer sells, and each supplier gets his part (K6)."""
 
+import pytest
 from network_world import Network
+from sqlalchemy import event, func, select, text
+
+from app import jobs
+from app.models import Order, Partnership
 
 TEE = "4006381333931"
 
@@ -19,3 +24,230 @@ def test_a_paid_order_becomes_a_child_order_in_the_suppliers_shop(network: Netwo
     assert network.trade().total == 1230
     assert network.trade().state == "accepted"
     assert network.cases() == []
+
+
+SECOND = "4012345678901"
+
+
+def test_the_money_is_asked_for_and_nothing_is_passed_on_before_it_is_there(network: Network) -> None:
+    network.paying = False
+    product = network.product(network.anna, "TEE-001", TEE)
+    tee = network.listing(network.boldt, product)
+    network.boldt.buys((tee, 2))
+    network.work()
+    assert network.trade().state == "payment_pending"
+    assert network.pieces() == ["announced", "announced"]
+    assert network.reserved(product) == 2
+    assert network.anna.children() == []
+    assert network.money_comes("capture") == 1
+    network.work()
+    assert network.trade().state == "accepted"
+    assert network.pieces() == ["to_ship", "to_ship"]
+    assert network.money().captured == 1230
+
+
+def test_the_customer_is_the_recipient_and_the_retailer_the_buyer(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    network.boldt.buys((tee, 1))
+    network.work()
+    child = network.anna.child()
+    assert child.billing["company"] == "Bücher Boldt"
+    assert (child.address["last_name"], child.address["city"]) == ("Muster", "Berlin")
+    assert "mia@customer.example" not in str(network.anna.shop.books())
+
+
+def test_the_suppliers_shop_and_other_retailers_show_less_at_once(network: Network) -> None:
+    network.paying = False
+    product = network.product(network.anna, "TEE-001", TEE, stock=5)
+    at_boldt, at_dora = (network.listing(each, product) for each in (network.boldt, network.dora))
+    network.boldt.buys((at_boldt, 2))
+    network.work()
+    assert network.dora.shop.products[at_dora.shop_product].stock == 3
+    assert network.boldt.shop.products[at_boldt.shop_product].stock == 3
+
+
+def test_a_price_group_makes_it_cheaper_per_unit(network: Network) -> None:
+    cheap = network.join("Emils Ecke", retailer=True)
+    network.partners(cheap, network.anna, discount_bp=500)
+    tee = network.listing(cheap, network.product(network.anna, "TEE-001", TEE, dealer=419))
+    cheap.buys((tee, 3))
+    network.work()
+    assert network.trade().goods == 3 * 398
+    assert network.anna.child().lines[0].unit == 398
+
+
+def test_an_order_is_split_by_supplier_and_own_goods_stay(network: Network) -> None:
+    emil = network.join("Emils Kaffee", supplier=True, shipping_price=0)
+    network.partners(network.boldt, emil)
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    bean = network.listing(network.boldt, network.product(emil, "BEAN-1", SECOND, dealer=800))
+    network.boldt.shop.add_product({"sku": "BOOK-1", "price": "20.00", "stock": 3})
+    network.boldt.buys((tee, 1), ("BOOK-1", 1), (bean, 2))
+    network.work()
+    assert [(each.supplier_id, each.total) for each in network.trades()] == [
+        (network.anna.account.id, 810),
+        (emil.account.id, 1600),
+    ]
+    assert [line.sku for line in network.anna.child().lines] == ["TEE-001"]
+    assert [line.sku for line in emil.child().lines] == ["BEAN-1"]
+    assert network.story(network.retail().id).count("trade.placed") == 2
+    assert network.cases() == []
+
+
+def test_an_order_without_network_lines_is_none_of_our_business(network: Network) -> None:
+    network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    network.boldt.shop.add_product({"sku": "BOOK-1", "stock": 3})
+    network.boldt.buys(("BOOK-1", 1))
+    network.work()
+    assert network.trades() == []
+    assert network.session.scalar(select(func.count()).select_from(Order)) == 0
+
+
+def test_an_unpaid_order_waits_until_it_is_paid(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    number = network.boldt.buys((tee, 1), status="pending")
+    network.work()
+    assert network.trades() == []
+    network.boldt.does("status", number, status="processing")
+    network.work()
+    assert len(network.anna.children()) == 1
+
+
+def test_events_twice_and_late_make_one_part(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    network.boldt.buys((tee, 2))
+    network.send_events()
+    network.session.execute(text("UPDATE event SET state = 'due'"))
+    network.session.commit()
+    network.work()
+    for _ in range(3):
+        network.session.execute(text("UPDATE event SET state = 'due', next_attempt_at = now()"))
+        network.session.commit()
+        network.work()
+    assert len(network.trades()) == 1
+    assert len(network.anna.children()) == 1
+    assert network.money().captured == 1230
+
+
+def test_an_old_paid_look_after_the_cancellation_orders_nothing(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    number = network.boldt.buys((tee, 1))
+    network.send_events()
+    network.boldt.does("cancel", number)
+    network.send_events()
+    later = "UPDATE event SET next_attempt_at = now() + interval '1 hour' WHERE type = 'order.placed'"
+    network.session.execute(text(later))
+    network.session.commit()
+    network.work()
+    network.hurry()
+    network.work()
+    assert network.trades() == []
+
+
+def test_a_line_added_later_is_a_second_part(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    mate = network.listing(network.boldt, network.product(network.anna, "MATE-1", SECOND, dealer=300))
+    number = network.boldt.buys((tee, 1))
+    network.work()
+    order = network.boldt.order(number)
+    order.lines.append(network.boldt.shop._bought({"sku": mate.sku, "quantity": 2}))
+    order.lines[0].quantity = 3
+    network.boldt.shop.outbox.add("order.changed", f"order/{number}")
+    network.work()
+    first, second = network.trades()
+    assert (first.part, second.part) == (1, 2)
+    assert second.key == f"{first.key}:2"
+    assert sorted((line.sku, line.quantity) for line in network.anna.child().lines) == [
+        ("MATE-1", 2),
+        ("TEE-001", 2),
+    ]
+    network.work()
+    assert len(network.trades()) == 2
+
+
+def test_a_partnership_that_is_over_is_a_case_and_the_other_supplier_ships(network: Network) -> None:
+    emil = network.join("Emils Kaffee", supplier=True)
+    with_emil = network.partners(network.boldt, emil)
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    bean = network.listing(network.boldt, network.product(emil, "BEAN-1", SECOND))
+    number = network.boldt.buys((tee, 1), (bean, 1))
+    network.session.get_one(Partnership, with_emil.id).state = "paused"
+    network.session.commit()
+    network.work()
+    assert [each.supplier_id for each in network.trades()] == [network.anna.account.id]
+    assert network.cases(network.boldt) == ["trade.partnership_not_active"]
+    network.session.get_one(Partnership, with_emil.id).state = "active"
+    network.session.commit()
+    network.boldt.does("status", number, status="on-hold")
+    network.boldt.does("status", number, status="processing")
+    network.work()
+    assert [each.supplier_id for each in network.trades()] == [network.anna.account.id, emil.account.id]
+    assert network.cases(network.boldt) == []
+
+
+def test_an_order_without_an_address_waits_for_one(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    number = network.boldt.buys((tee, 1), shipping={}, billing={})
+    network.work()
+    assert network.cases(network.boldt) == ["trade.address_missing"]
+    network.boldt.order(number).address = {"last_name": "Muster", "address_1": "Weg 1", "city": "Ulm"}
+    network.boldt.shop.outbox.add("order.changed", f"order/{number}")
+    network.work()
+    assert network.anna.child().address["city"] == "Ulm"
+    assert network.cases(network.boldt) == []
+
+
+def test_more_than_the_supplier_has_lands_and_is_flagged(network: Network) -> None:
+    product = network.product(network.anna, "TEE-001", TEE, stock=1)
+    at_boldt, at_dora = (network.listing(each, product) for each in (network.boldt, network.dora))
+    network.boldt.buys((at_boldt, 1))
+    network.dora.buys((at_dora, 1))
+    network.work()
+    assert len(network.trades()) == 2
+    assert network.cases(network.anna) == ["order.oversold"]
+
+
+def test_a_crash_while_parts_are_made_leaves_nothing_half(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = network.product(network.anna, "TEE-001", TEE)
+    tee = network.listing(network.boldt, product)
+    network.boldt.buys((tee, 2))
+    for where in (
+        "app.ledger.charge",
+        "app.flows.order_placed.receive",
+        "app.flows.trade_status.by_retailer",
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, _dies)
+            network.work(rounds=1)
+        counted = "SELECT (SELECT count(*) FROM trade) + (SELECT count(*) FROM reservation) + (SELECT count(*) FROM payment)"
+        assert network.session.scalar(text(counted)) == 0, where
+        network.hurry()
+    network.work()
+    assert len(network.anna.children()) == 1
+    assert network.money().captured == 1230
+
+
+def _dies(*_: object, **__: object) -> None:
+    raise RuntimeError("the worker was killed here")
+
+
+def test_a_shop_without_listings_pays_one_question_for_a_batch(network: Network) -> None:
+    network.dora.shop.add_product({"sku": "SOAP-1", "stock": 500})
+    network.work()
+    for _ in range(40):
+        network.dora.buys(("SOAP-1", 1))
+    network.send_events()
+    asked: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(network.session.get_bind(), "before_cursor_execute", note)
+    try:
+        jobs.drain_inbox(network.dora.connection)
+    finally:
+        event.remove(network.session.get_bind(), "before_cursor_execute", note)
+    assert len([each for each in asked if "shop_product_id = ANY" in each]) == 1
+    assert not [each for each in asked if each.lstrip().startswith("INSERT INTO orders")]
