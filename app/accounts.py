@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app import outbox, registry
 from app.errors import Invalid, Refused
+from app.ledger.orders import OPERATOR
 from app.models import Account, ApiToken, Connection, Offer, Pairing, Schedule
 from app.outbound import check_url
 from app.shops import signing
@@ -102,6 +103,53 @@ def connect_marketplace(
         session.add(Schedule(connection_id=connection.id, kind=poll.kind, every=poll.every, failures=0))
     session.flush()
     return connection
+
+
+def connect_payment(
+    session: Session,
+    provider_key: str,
+    settings: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    base_url: str | None = None,
+    allow_loopback: bool = False,
+) -> Connection:
+    """Plug the operator's payment provider in. New payments go there; what was instructed elsewhere before is finished there.
+
+    Raises Invalid("settings.invalid") naming the first wrong field, Refused("address.forbidden"), LookupError for an unknown provider.
+    """
+    provider = registry.provider(provider_key)
+    if provider.role != "payment":
+        raise Invalid("settings.invalid", field="provider", expected="a payment provider")
+    loaded = _checked(provider.settings(), settings)
+    if base_url is not None:
+        check_url(base_url, egress="tenant_url", allow_loopback=allow_loopback)
+    operator = session.scalar(select(Account).where(Account.name == OPERATOR))
+    operator = operator or create_account(session, OPERATOR)
+    hidden = {key: loaded.pop(key) for key in provider.secret_settings if key in loaded}
+    connection = Connection(
+        account_id=operator.id,
+        key=new_key(),
+        provider=provider.key,
+        role="payment",
+        name=free_name(session, operator.id, name or provider.name),
+        state="active",
+        settings=loaded,
+        secrets={"settings": hidden},
+        base_url=base_url,
+    )
+    session.add(connection)
+    session.flush()
+    return connection
+
+
+def change_payment(session: Session, connection: Connection, settings: Mapping[str, Any]) -> None:
+    """Change some settings of a payment connection; the others stay, secret ones too. Raises Invalid("settings.invalid")."""
+    provider = registry.provider(connection.provider)
+    sealed = dict(connection.secrets or {})
+    loaded = _checked(provider.settings(), {**connection.settings, **sealed.get("settings", {}), **settings})
+    hidden = {key: loaded.pop(key) for key in provider.secret_settings if key in loaded}
+    connection.settings, connection.secrets = loaded, {**sealed, "settings": hidden}
 
 
 def change_marketplace(session: Session, connection: Connection, settings: Mapping[str, Any]) -> None:

@@ -33,12 +33,14 @@ def payment_connection(session: Session) -> Connection:
 
 
 def _connection(session: Session) -> Connection | None:
-    """An active one first, then whatever is not removed; the oldest counts, so that it does not change by itself."""
+    """An active one first, then whatever is not removed; a real provider before payments by hand, which were perhaps only the beginning. The
+    oldest of these counts, so that it does not change by itself.
+    """
     return session.scalars(
         select(Connection)
         .join(Account, Account.id == Connection.account_id)
         .where(Account.name == OPERATOR, Connection.role == "payment", Connection.state != "removed")
-        .order_by((Connection.state == "active").desc(), Connection.id)
+        .order_by((Connection.state == "active").desc(), Connection.provider == MANUAL, Connection.id)
         .limit(1)
     ).first()
 
