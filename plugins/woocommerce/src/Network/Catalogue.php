@@ -31,7 +31,7 @@ class Catalogue
     {
         $asked = self::asked();
         $this->showSearch($asked);
-        $answer = $this->bridge->catalogue($asked['search'], $asked['category'], $asked['supplier'], (int) $asked['part']);
+        $answer = $this->bridge->catalogue(self::question($asked));
         $problems = NetworkBridge::problems($answer);
         foreach ($problems as $problem) {
             echo '<div class="notice notice-error inline"><p>' . esc_html($problem) . '</p></div>';
@@ -44,7 +44,7 @@ class Catalogue
     /**
      * What is looked for, as the address of the page says; also the way back after an import.
      *
-     * @return array{search: string, category: string, supplier: string, part: string}
+     * @return array<string, string>
      */
     public static function asked(): array
     {
@@ -52,12 +52,30 @@ class Catalogue
             'search' => Input::text('search'),
             'category' => Input::text('category'),
             'supplier' => Input::text('supplier'),
+            'margin' => Input::number('margin') > 0 ? (string) min(100, Input::number('margin')) : '',
+            'listed' => in_array(Input::text('listed'), array('yes', 'no'), true) ? Input::text('listed') : '',
             'part' => (string) max(1, Input::number('part')),
         );
     }
 
     /**
-     * @param array{search: string, category: string, supplier: string, part: string} $asked
+     * @param array<string, string> $asked
+     * @return array<string, mixed>
+     */
+    private static function question(array $asked): array
+    {
+        $question = array_filter(array_intersect_key($asked, array_flip(array('search', 'category', 'supplier'))));
+        if ($asked['margin'] !== '') {
+            $question['margin'] = (int) $asked['margin'];
+        }
+        if ($asked['listed'] !== '') {
+            $question['listed'] = $asked['listed'] === 'yes';
+        }
+        return $question + array('page' => (int) $asked['part']);
+    }
+
+    /**
+     * @param array<string, string> $asked
      */
     private function showSearch(array $asked): void
     {
@@ -67,6 +85,10 @@ class Catalogue
         echo esc_attr__('words, GTIN or brand', 'shopbridge') . '"> ';
         $this->showChoice('category', __('all categories', 'shopbridge'), self::names($this->state, 'categories', 'key'), $asked['category']);
         $this->showChoice('supplier', __('all suppliers', 'shopbridge'), self::names($this->state, 'suppliers', 'id'), $asked['supplier']);
+        $here = array('yes' => __('in this shop', 'shopbridge'), 'no' => __('not in this shop', 'shopbridge'));
+        $this->showChoice('listed', __('all', 'shopbridge'), $here, $asked['listed']);
+        echo '<label>' . esc_html__('Margin at least', 'shopbridge') . ' <input type="text" size="3" name="margin" value="' . esc_attr($asked['margin']);
+        echo '"> %</label> ';
         echo '<button type="submit" class="button">' . esc_html__('Search', 'shopbridge') . '</button></p></form>';
     }
 
@@ -88,7 +110,7 @@ class Catalogue
 
     /**
      * @param array<string, mixed> $page
-     * @param array{search: string, category: string, supplier: string, part: string} $asked
+     * @param array<string, string> $asked
      */
     private function showItems(array $page, array $asked): void
     {
@@ -143,6 +165,9 @@ class Catalogue
         echo '<td>' . esc_html(NetworkBridge::text($item, 'stock')) . '</td><td>';
         if (!empty($item['listed'])) {
             echo esc_html__('in this shop', 'shopbridge');
+            if (is_array($item['reason'] ?? null)) {
+                echo '<br>' . esc_html(NetworkBridge::text($item['reason'], 'message'));
+            }
         }
         echo '</td></tr>';
     }
@@ -166,12 +191,12 @@ class Catalogue
         echo '<button type="submit" class="button button-primary" name="deed" value="import">' . esc_html__('Import', 'shopbridge') . '</button> ';
         echo '<button type="submit" class="button" name="deed" value="unlist">' . esc_html__('Remove', 'shopbridge') . '</button></p><p class="description">';
         echo esc_html__('Title, pictures, GTIN, price and stock are imported, no description. A product of yours with the same GTIN is used instead of a new one.', 'shopbridge');
-        echo ' ' . esc_html__('Removing sets the stock to 0; the product stays in your shop.', 'shopbridge') . '</p>';
+        echo ' ' . esc_html__('Removing sets the stock to 0 and hides what came from the network; a product of your own stays visible.', 'shopbridge') . '</p>';
     }
 
     /**
      * @param array<string, mixed> $page
-     * @param array{search: string, category: string, supplier: string, part: string} $asked
+     * @param array<string, string> $asked
      */
     private function showPages(array $page, array $asked): void
     {
@@ -204,20 +229,25 @@ class Catalogue
     }
 
     /**
-     * The price rules of the bridge, applied to the recommended price.
+     * The price rules of the bridge: what goes on top is meant from the dealer price, what is taken off from the recommended price.
      *
      * @return array<string, string>
      */
     public static function rules(): array
     {
         return array(
-            'same' => __('as recommended', 'shopbridge'),
-            'plus_percent' => __('recommended plus percent', 'shopbridge'),
-            'minus_percent' => __('recommended minus percent', 'shopbridge'),
-            'plus' => __('recommended plus amount', 'shopbridge'),
-            'minus' => __('recommended minus amount', 'shopbridge'),
+            'same' => __('recommended price', 'shopbridge'),
+            'plus_percent' => __('dealer price plus percent', 'shopbridge'),
+            'minus_percent' => __('recommended price minus percent', 'shopbridge'),
+            'plus' => __('dealer price plus amount', 'shopbridge'),
+            'minus' => __('recommended price minus amount', 'shopbridge'),
             'fixed' => __('fixed amount', 'shopbridge'),
         );
+    }
+
+    public static function base(string $kind): string
+    {
+        return in_array($kind, array('plus', 'plus_percent'), true) ? 'dealer' : 'recommended';
     }
 
     /**

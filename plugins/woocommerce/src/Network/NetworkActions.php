@@ -12,6 +12,7 @@ class NetworkActions
 {
     public const PROFILE = 'shopbridge_network_profile';
     public const PARTNER = 'shopbridge_network_partner';
+    public const GROUPS = 'shopbridge_network_groups';
     public const LISTINGS = 'shopbridge_network_listings';
 
     /** @var NetworkBridge */
@@ -26,6 +27,7 @@ class NetworkActions
     {
         add_action('admin_post_' . self::PROFILE, array($this, 'profile'));
         add_action('admin_post_' . self::PARTNER, array($this, 'partner'));
+        add_action('admin_post_' . self::GROUPS, array($this, 'groups'));
         add_action('admin_post_' . self::LISTINGS, array($this, 'listings'));
     }
 
@@ -35,10 +37,25 @@ class NetworkActions
         $read = ProfileForm::read();
         $problems = $read['problems'];
         if ($problems === array()) {
-            $problems = NetworkBridge::problems($this->bridge->saveProfile($read['profile']));
+            $problems = NetworkBridge::problems($this->bridge->saveProfile($read['profile'] + $this->documents($read['typed']['tax_number'])));
         }
         $memo = $problems === array() ? Memo::success(__('Saved.', 'shopbridge')) : Memo::trouble($problems, $read['typed']);
         $this->back($memo, NetworkPage::url('profile'));
+    }
+
+    public function groups(): void
+    {
+        $this->mayOrDie(self::GROUPS);
+        $groups = array();
+        for ($row = 0; $row < PartnerList::MOST_GROUPS; $row++) {
+            $name = trim((string) Input::part('group_name', (string) $row));
+            if ($name !== '') {
+                $groups[] = array('name' => $name, 'discount' => trim(str_replace('%', '', (string) Input::part('group_discount', (string) $row))));
+            }
+        }
+        $problems = NetworkBridge::problems($this->bridge->saveProfile(array('price_groups' => $groups, 'submit' => false)));
+        $memo = $problems === array() ? Memo::success(__('Saved.', 'shopbridge')) : Memo::trouble($problems);
+        $this->back($memo, NetworkPage::url('partners'));
     }
 
     public function partner(): void
@@ -67,6 +84,21 @@ class NetworkActions
     }
 
     /**
+     * The tax number is one of several documents, and the bridge keeps the list that it is given: so the others are asked for first.
+     *
+     * @return array<string, mixed>
+     */
+    private function documents(string $number): array
+    {
+        if ($number === Input::text('tax_number_shown')) {
+            return array();
+        }
+        $state = $this->bridge->state()->body;
+        $profile = is_array($state['profile'] ?? null) ? $state['profile'] : array();
+        return array('documents' => ProfileForm::documents($profile, $number));
+    }
+
+    /**
      * @param string[] $products
      */
     private function import(array $products): Memo
@@ -75,6 +107,7 @@ class NetworkActions
         $rule = array('kind' => isset(Catalogue::rules()[$kind]) ? $kind : 'same');
         if ($rule['kind'] !== 'same') {
             $rule['value'] = trim(str_replace(array('%', '€', ','), array('', '', '.'), Input::text('rule_value')));
+            $rule['base'] = Catalogue::base($kind);
         }
         $answer = $this->bridge->import($products, $rule);
         $problems = NetworkBridge::problems($answer);

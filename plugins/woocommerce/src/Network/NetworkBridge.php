@@ -53,15 +53,17 @@ class NetworkBridge
         return $this->ask('partner', array('id' => $id, 'price_group' => $group === '' ? null : $group), self::PATIENCE);
     }
 
-    public function catalogue(string $search, string $category, string $supplier, int $page): Answer
+    /**
+     * @param array<string, mixed> $question search, category, supplier, margin, listed, page
+     */
+    public function catalogue(array $question): Answer
     {
-        $question = array_filter(array('search' => $search, 'category' => $category, 'supplier' => $supplier));
-        return $this->ask('catalogue', $question + array('page' => max(1, $page)), self::PATIENCE);
+        return $this->ask('catalogue', $question, self::PATIENCE);
     }
 
     /**
      * @param string[] $products
-     * @param array{kind: string, value?: string} $priceRule
+     * @param array{kind: string, value?: string, base?: string} $priceRule
      */
     public function import(array $products, array $priceRule): Answer
     {

@@ -120,6 +120,9 @@ class NetworkPage
     private function showProfile(array $profile, Memo $memo): void
     {
         echo '<p><strong>' . esc_html(self::stateSentence($profile)) . '</strong></p>';
+        if (!empty($profile['payout_blocked'])) {
+            self::complain(array(__('Nothing is paid out until the operator has approved the new bank account.', 'shopbridge')));
+        }
         $form = new ProfileForm($profile, $memo);
         if (isset($memo->problems[''])) {
             self::complain(array($memo->problems['']));

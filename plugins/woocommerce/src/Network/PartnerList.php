@@ -12,6 +12,8 @@ use Shopbridge\Settings\SettingsPage;
 
 class PartnerList
 {
+    public const MOST_GROUPS = 100;
+
     /** What may be done with a partner, by his role and the state of the partnership. */
     private const ACTIONS = array(
         'supplier' => array(
@@ -43,7 +45,12 @@ class PartnerList
     {
         $this->showPartners('retailer', __('Retailers who sell my products', 'shopbridge'));
         $this->showPartners('supplier', __('Suppliers whose products I sell', 'shopbridge'));
-        $this->showSuppliers();
+        if (!empty($this->state['supplier'])) {
+            $this->showGroups();
+        }
+        if (!empty($this->state['retailer'])) {
+            $this->showSuppliers();
+        }
     }
 
     private function showPartners(string $role, string $title): void
@@ -56,7 +63,7 @@ class PartnerList
         foreach ($partners as $partner) {
             $state = NetworkBridge::text($partner, 'state');
             echo '<tr><td>' . esc_html(NetworkBridge::text($partner, 'name')) . '</td><td>' . esc_html(self::stateName($state)) . '</td><td>';
-            $this->showButtons($partner, self::ACTIONS[$role][$state] ?? array());
+            $this->showButtons($partner, self::actions($partner, $role, $state));
             echo '</td><td>';
             if ($role === 'retailer') {
                 $this->showGroup($partner);
@@ -66,13 +73,45 @@ class PartnerList
         echo '</tbody></table>';
     }
 
+    /**
+     * Who was paused or left by the other side cannot take that back.
+     *
+     * @param array<string, mixed> $partner
+     * @return string[]
+     */
+    private static function actions(array $partner, string $role, string $state): array
+    {
+        $actions = self::ACTIONS[$role][$state] ?? array();
+        return ($partner['by'] ?? '') === 'them' ? array_values(array_diff($actions, array('resume'))) : $actions;
+    }
+
+    private function showGroups(): void
+    {
+        echo '<h2>' . esc_html__('Price groups', 'shopbridge') . '</h2><p>';
+        echo esc_html__('A discount on your dealer prices for some retailers. Empty the name to remove a group.', 'shopbridge') . '</p>';
+        SettingsPage::openForm(NetworkActions::GROUPS);
+        echo '<table><thead><tr><th>' . esc_html__('Name', 'shopbridge') . '</th><th>' . esc_html__('Discount in percent', 'shopbridge');
+        echo '</th></tr></thead><tbody>';
+        // Two empty lines for new ones.
+        $groups = array_merge(array_filter(NetworkBridge::list($this->state, 'price_groups'), 'is_array'), array(array(), array()));
+        foreach (array_slice($groups, 0, self::MOST_GROUPS) as $row => $group) {
+            echo '<tr><td><input type="text" maxlength="80" name="group_name[' . esc_attr((string) $row) . ']" value="';
+            echo esc_attr(NetworkBridge::text($group, 'name')) . '" aria-label="' . esc_attr__('Name', 'shopbridge') . '"></td>';
+            echo '<td><input type="text" size="6" name="group_discount[' . esc_attr((string) $row) . ']" value="';
+            echo esc_attr(NetworkBridge::text($group, 'discount')) . '" aria-label="' . esc_attr__('Discount in percent', 'shopbridge') . '"></td></tr>';
+        }
+        echo '</tbody></table>';
+        submit_button(__('Save', 'shopbridge'), 'secondary');
+        echo '</form>';
+    }
+
     /** Approved suppliers with whom there is nothing yet. */
     private function showSuppliers(): void
     {
-        $known = array_map(static fn (array $partner): string => NetworkBridge::text($partner, 'name'), $this->partners('supplier'));
+        $known = array_map(static fn (array $partner): string => NetworkBridge::text($partner, 'account'), $this->partners('supplier'));
         $others = array_filter(
             NetworkBridge::list($this->state, 'suppliers'),
-            static fn ($supplier): bool => is_array($supplier) && !in_array(NetworkBridge::text($supplier, 'name'), $known, true)
+            static fn ($supplier): bool => is_array($supplier) && !in_array(NetworkBridge::text($supplier, 'id'), $known, true)
         );
         echo '<h2>' . esc_html__('Suppliers you may ask', 'shopbridge') . '</h2>';
         if ($others === array()) {

@@ -64,9 +64,8 @@ class ProfileForm
             $problems['hold_minutes'] = __('This is no number of minutes.', 'shopbridge');
         }
         $profile['hold_minutes'] = (int) $typed['hold_minutes'];
-        if (self::bankIsTyped($typed)) {
-            $profile['bank'] = $typed['bank'];
-        }
+        $profile['submit'] = Input::text('draft') !== 'yes';
+        self::readBank($typed, $profile, $problems);
         return array('profile' => $profile, 'problems' => $problems, 'typed' => $typed);
     }
 
@@ -77,6 +76,7 @@ class ProfileForm
         $this->heading(__('Company and address', 'shopbridge'));
         $this->showAddress('address');
         $this->text('vat_id', __('VAT id', 'shopbridge'), 'DE123456789');
+        $this->text('tax_number', __('Tax number (when you have no VAT id)', 'shopbridge'));
         $this->close();
         $this->heading(__('Returns', 'shopbridge'));
         $other = $this->typedOr('other_return_address', is_array($this->profile['return_address'] ?? null) ? 'yes' : '') === 'yes';
@@ -85,8 +85,39 @@ class ProfileForm
         $this->close();
         $this->showSupplier();
         $this->showRetailer();
-        submit_button(__('Save and submit', 'shopbridge'));
-        echo '</form>';
+        echo '<input type="hidden" name="bank_shown" value="' . esc_attr($this->bankShown()) . '">';
+        echo '<input type="hidden" name="tax_number_shown" value="' . esc_attr(self::taxNumber($this->profile)) . '">';
+        submit_button(__('Save and submit', 'shopbridge'), 'primary', 'submitted', false);
+        echo ' <button type="submit" class="button" name="draft" value="yes">' . esc_html__('Save as draft', 'shopbridge') . '</button></form>';
+    }
+
+    /**
+     * The documents of the profile with this tax number among them; what else is there stays.
+     *
+     * @param array<string, mixed> $profile as the bridge has it
+     * @return array<int, array<string, mixed>>
+     */
+    public static function documents(array $profile, string $number): array
+    {
+        $isOther = static fn ($document): bool => is_array($document) && ($document['kind'] ?? '') !== 'tax_number';
+        $documents = array_values(array_filter(NetworkBridge::list($profile, 'documents'), $isOther));
+        if ($number !== '') {
+            $documents[] = array('kind' => 'tax_number', 'number' => $number);
+        }
+        return $documents;
+    }
+
+    /**
+     * @param array<string, mixed> $profile
+     */
+    public static function taxNumber(array $profile): string
+    {
+        foreach (NetworkBridge::list($profile, 'documents') as $document) {
+            if (is_array($document) && ($document['kind'] ?? '') === 'tax_number') {
+                return NetworkBridge::text($document, 'number');
+            }
+        }
+        return '';
     }
 
     /**
@@ -106,6 +137,7 @@ class ProfileForm
     {
         $typed = array('other_return_address' => Input::text('other_return_address'), 'vat_id' => Input::text('vat_id'));
         $typed['hold_minutes'] = Input::text('hold_minutes');
+        $typed['tax_number'] = Input::text('tax_number');
         foreach (array_merge(self::FLAGS, self::AMOUNTS) as $name) {
             $typed[$name] = Input::text($name);
         }
@@ -118,13 +150,20 @@ class ProfileForm
     }
 
     /**
-     * The bridge shows only the end of an account number. What still has dots in it was not typed anew and is not sent.
+     * The bridge shows only the ends of an account number. One that still has stars in it was not typed anew and is not sent.
      *
      * @param array<string, mixed> $typed
+     * @param array<string, mixed> $profile
+     * @param array<string, string> $problems
      */
-    private static function bankIsTyped(array $typed): bool
+    private static function readBank(array $typed, array &$profile, array &$problems): void
     {
-        return $typed['bank']['iban'] !== '' && preg_match('/[*•…x]/u', $typed['bank']['iban']) !== 1;
+        $account = $typed['bank'];
+        if (strpos($account['iban'], '*') === false) {
+            $profile['bank'] = implode('', $account) === '' ? null : $account;
+        } elseif ($account['bic'] . '|' . $account['holder'] !== Input::text('bank_shown')) {
+            $problems['bank.iban'] = __('Type the whole IBAN when you change something of the account.', 'shopbridge');
+        }
     }
 
     private function showRoles(): void
@@ -230,6 +269,9 @@ class ProfileForm
     /** What was typed before, else what the bridge has. */
     private function value(string $field): string
     {
+        if ($field === 'tax_number' && $this->memo->typed === array()) {
+            return self::taxNumber($this->profile);
+        }
         $parts = explode('.', $field);
         $values = $this->memo->typed === array() ? $this->profile : $this->memo->typed;
         foreach ($parts as $part) {
@@ -239,6 +281,12 @@ class ProfileForm
             return Amounts::plain($values);
         }
         return is_scalar($values) ? (string) $values : '';
+    }
+
+    private function bankShown(): string
+    {
+        $account = is_array($this->profile['bank'] ?? null) ? $this->profile['bank'] : array();
+        return NetworkBridge::text($account, 'bic') . '|' . NetworkBridge::text($account, 'holder');
     }
 
     private function typedOr(string $field, string $else): string

@@ -61,8 +61,9 @@ final class ProductImages
         if ($found !== array() && $found !== self::shown($product)) {
             $this->put($product, $found);
         }
-        if (in_array(0, $images, true) && isset(self::PAUSES[(int) $tries])) {
-            $arguments = array($product->get_id(), $urls, (int) $tries + 1);
+        $arguments = array($product->get_id(), $urls, (int) $tries + 1);
+        $isMissing = in_array(0, $images, true) && isset(self::PAUSES[(int) $tries]);
+        if ($isMissing && !as_has_scheduled_action(Schedule::IMAGES, $arguments, Schedule::GROUP)) {
             as_schedule_single_action(time() + self::PAUSES[(int) $tries], Schedule::IMAGES, $arguments, Schedule::GROUP);
         }
     }

@@ -20,11 +20,12 @@ final class ManagedProduct
     /** 'yes' when the bridge made it; else it was the merchant's and was found by its GTIN or SKU. */
     public const MADE = '_shopbridge_made';
 
-    /** The name and the pictures that the bridge wrote last. */
+    /** The name, status and pictures that the bridge wrote last. */
     public const NAME = '_shopbridge_name';
+    public const STATUS = '_shopbridge_status';
     public const IMAGES = '_shopbridge_images';
 
-    public const METAS = array(self::KEY, self::MANAGED, self::MADE, self::NAME, self::IMAGES);
+    public const METAS = array(self::KEY, self::MANAGED, self::MADE, self::NAME, self::STATUS, self::IMAGES);
 
     public static function isManaged(\WC_Product $product): bool
     {

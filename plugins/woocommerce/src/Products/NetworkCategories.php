@@ -88,7 +88,7 @@ class NetworkCategories
         $names = self::names();
         if ($names === array()) {
             // Nothing to compare with yet; the bridge will say when it does not know the category.
-            return preg_match('/^[^\x00-\x1F<>]{1,100}$/u', $typed) === 1 ? $typed : null;
+            return preg_match('/^[^\x00-\x1F<>]{1,64}$/u', $typed) === 1 ? $typed : null;
         }
         foreach ($names as $key => $name) {
             if (strcasecmp((string) $key, $typed) === 0 || mb_strtolower($name) === mb_strtolower($typed)) {

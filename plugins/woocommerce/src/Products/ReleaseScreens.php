@@ -30,9 +30,12 @@ class ReleaseScreens
         return admin_url('edit.php?post_type=product&' . self::FILTER . '=' . rawurlencode($state));
     }
 
-    public function addBox(): void
+    /** @param mixed $post */
+    public function addBox($post = null): void
     {
-        if (NetworkCategories::mayOfferToDealers()) {
+        $product = is_object($post) ? wc_get_product($post->ID) : null;
+        $isManaged = $product instanceof \WC_Product && ManagedProduct::isManaged($product);
+        if ($isManaged || NetworkCategories::mayOfferToDealers()) {
             add_meta_box('shopbridge-release', __('Dropshipping', 'shopbridge'), array($this, 'showBox'), 'product', 'side', 'default');
         }
     }
@@ -45,7 +48,7 @@ class ReleaseScreens
             return;
         }
         if (ManagedProduct::isManaged($product)) {
-            echo '<p>' . esc_html__('This product came through the network. The bridge keeps its price and its stock.', 'shopbridge') . '</p>';
+            echo '<p>' . esc_html__('This product came through the network. The bridge keeps its price and its stock: a change by hand does not last.', 'shopbridge') . '</p>';
             return;
         }
         if (!$product->is_type('variable')) {

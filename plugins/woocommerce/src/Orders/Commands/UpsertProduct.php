@@ -48,8 +48,9 @@ final class UpsertProduct implements Command
         $images = array_values(array_filter($data->list('images'), 'is_string'));
         $created = false;
         $known = $this->once->find('product', $key);
-        if ($known > 0 && $data->flag('recreate', false) && !$this->isThere($known)) {
-            // The merchant had deleted it and has now asked for it again.
+        if ($known > 0 && !$this->isThere($known)) {
+            // The merchant had deleted it and has imported it again: then everything is sent. A mere update is refused below.
+            $this->mayBeMadeAgain($data);
             $this->once->forget('product', $key);
         }
         $made = $this->once->run(
@@ -62,7 +63,7 @@ final class UpsertProduct implements Command
             }
         );
         if ($made['already']) {
-            $this->write($this->remembered($made['id']), $data, $key);
+            $this->write(wc_get_product($made['id']), $data, $key);
         }
         if ($images !== array()) {
             ProductImages::later($made['id'], $images);
@@ -102,12 +103,11 @@ final class UpsertProduct implements Command
         return $product;
     }
 
-    private function remembered(int $id): \WC_Product
+    private function mayBeMadeAgain(CommandData $data): void
     {
-        if (!$this->isThere($id)) {
+        if (!$data->has('name') || !$data->has('price')) {
             throw new Refusal('product.not_found', 'The product of this key was deleted in the shop.', 'data.key');
         }
-        return wc_get_product($id);
     }
 
     private function write(\WC_Product $product, CommandData $data, string $key): int
@@ -139,7 +139,6 @@ final class UpsertProduct implements Command
 
     private function fill(\WC_Product $product, CommandData $data, bool $managed): void
     {
-        $isNew = $product->get_id() === 0;
         if ($data->has('name')) {
             $this->name($product, sanitize_text_field($data->text('name', 500)), $managed);
         }
@@ -155,8 +154,18 @@ final class UpsertProduct implements Command
             // The stock is somebody else's: what is not there cannot be promised.
             $product->set_backorders('no');
         }
-        if (($isNew || !$managed) && $data->has('status') && in_array($data->text('status'), self::STATUSES, true)) {
-            $product->set_status($data->text('status'));
+        if ($data->has('status') && in_array($data->text('status'), self::STATUSES, true)) {
+            $this->status($product, $data->text('status'), $managed);
+        }
+    }
+
+    /** A listing is shown or hidden when the bridge says something new; in between the merchant may hide it himself. */
+    private function status(\WC_Product $product, string $status, bool $managed): void
+    {
+        $isNews = (string) $product->get_meta(ManagedProduct::STATUS) !== $status;
+        if (!$managed || ($isNews && ManagedProduct::isOurs($product))) {
+            $product->set_status($status);
+            $product->update_meta_data(ManagedProduct::STATUS, $status);
         }
     }
 
