@@ -69,6 +69,7 @@ class World:
     order: Order
     event: Event
     command: Command
+    network: Any = None  # members_world.Network where a test asks for it
 
 
 def world_of(session: Session, account: Account) -> World:
