@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from app.ledger import shares
 from app.ledger.answers import Money, Refunded, Source
 from app.ledger.claims import changed
-from app.ledger.posting import Book, Leg, find, lock_trade, of_trade, post
+from app.ledger.posting import Book, Leg, find, lock_supplier, lock_trade, of_trade, post
 from app.ledger.reading import money
 from app.ledger.refunding import answer, earned_of, facts, give_all_back, take
 from app.ledger.releasing import look_again
@@ -23,6 +23,8 @@ def dispute(session: Session, trade: Trade, amount: int, *, key: str, by: Source
     same until `dispute_over`. Less than 1 minor unit is refused and freezes nothing.
     """
     lock_trade(session, trade)
+    # A payout that is being made either sees the frozen trade or was there first.
+    lock_supplier(session, trade.supplier_id, trade.currency)
     written = f"dispute:{trade.key}:{key}"
     if (posted := find(session, written)) is not None:
         return answer(posted)

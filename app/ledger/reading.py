@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.ledger.answers import Money, Totals
@@ -49,16 +49,29 @@ def totals(session: Session, account_id: int | None = None, currency: str = "EUR
     )
 
 
+def by_trade(session: Session) -> dict[int, Money]:
+    """The money of every trade that has any, in one look."""
+    found: dict[int, Sums] = {}
+    for row in session.execute(_query(ACCOUNTS.c.trade_id).where(ACCOUNTS.c.trade_id.is_not(None))):
+        found.setdefault(row[0], {})[row[1], row[2], row[3]] = int(row[4])
+    return {trade_id: _money(sums) for trade_id, sums in found.items()}
+
+
 def _sums(session: Session, *where: Any) -> Sums:
-    rows = session.execute(
-        select(TRANSACTIONS.c.kind, ACCOUNTS.c.kind, PAYMENTS.c.state, func.sum(ENTRIES.c.amount))
+    rows = session.execute(_query().where(*where))
+    return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
+
+
+def _query(*more: ColumnElement[Any]) -> Select[Any]:
+    """`more` columns, what happened, the account, the payment's state, the sum of entries."""
+    columns = (*more, TRANSACTIONS.c.kind, ACCOUNTS.c.kind, PAYMENTS.c.state)
+    return (
+        select(*columns, func.sum(ENTRIES.c.amount))
         .join_from(ENTRIES, ACCOUNTS, ACCOUNTS.c.id == ENTRIES.c.account_id)
         .join(TRANSACTIONS, TRANSACTIONS.c.id == ENTRIES.c.transaction_id)
         .outerjoin(PAYMENTS, PAYMENTS.c.id == TRANSACTIONS.c.payment_id)
-        .where(*where)
-        .group_by(TRANSACTIONS.c.kind, ACCOUNTS.c.kind, PAYMENTS.c.state)
+        .group_by(*columns)
     )
-    return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
 
 
 def _adder(sums: Sums) -> Callable[..., int]:

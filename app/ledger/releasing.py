@@ -142,7 +142,7 @@ def _judge(session: Session, trade: Trade, parcel: TradeParcel, at: datetime, by
     verdict = policy_of(trade.policy).judge(Evidence(parcel.scanned_at, parcel.delivered_at), at)
     if verdict.reason is not None:
         return _wait(session, parcel, verdict.reason, verdict.due_at)
-    return _post(session, trade, parcel, by)
+    return _post(session, trade, parcel, by, max(at, now()))
 
 
 def _wait(session: Session, parcel: TradeParcel, why: Reason, due_at: datetime | None) -> Released:
@@ -151,7 +151,7 @@ def _wait(session: Session, parcel: TradeParcel, why: Reason, due_at: datetime |
     return _nothing(why)
 
 
-def _post(session: Session, trade: Trade, parcel: TradeParcel, by: Source) -> Released:
+def _post(session: Session, trade: Trade, parcel: TradeParcel, by: Source, at: datetime) -> Released:
     """The parcel's worth leaves escrow, as far as it is there."""
     left, value = money(session, trade), _value(session, trade, parcel)
     amount = min(value, left.escrow)
@@ -169,7 +169,7 @@ def _post(session: Session, trade: Trade, parcel: TradeParcel, by: Source) -> Re
         }
         key = f"release:{trade.key}:{parcel.shipment_id}"
         book = Book(key, "release", by, trade.id, trade.supplier_id, facts=facts)
-        parcel.transaction_id = post(session, book, legs)
+        parcel.transaction_id = post(session, book, legs, at)
     parcel.state, parcel.due_at = "released", None
     parcel.reason_code, parcel.reason_params = (None, {})
     for reason in result.reasons:

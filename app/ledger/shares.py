@@ -6,14 +6,14 @@ refunded on a line so far, and what is written is the difference to before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.ledger.answers import RefundLine
-from app.models import RefundShare, Trade, TradeLine
+from app.models import RefundShare, Trade
 from app.rules.split import Good, fill, largest_remainder, share_until, vat_in, vat_in_shipping
 
 
@@ -29,7 +29,7 @@ def write(
     session: Session, trade: Trade, transaction_id: int, amount: int, asked: Sequence[RefundLine]
 ) -> None:
     """Spread a refund over the lines of the trade: first as it was asked for, the rest by what is left of each. The trade is locked."""
-    lines = _lines(session, trade)
+    lines = _lines(trade)
     before = _refunded(session, trade)
     room = {line.id: line.total - before.get(line.id, 0) for line in lines}
     parts = fill(amount, room, [(each.line_id, each.amount) for each in asked])
@@ -53,11 +53,32 @@ def write(
     session.flush()
 
 
-def _lines(session: Session, trade: Trade) -> list[_Line]:
+def written(session: Session) -> dict[int, dict[int | None, tuple[int, int]]]:
+    """Trade -> line -> (gross, VAT) of all refunds, for the checks."""
+    rows = session.execute(
+        select(
+            RefundShare.trade_id,
+            RefundShare.line_id,
+            func.sum(RefundShare.amount),
+            func.sum(RefundShare.vat),
+        ).group_by(RefundShare.trade_id, RefundShare.line_id)
+    )
+    found: dict[int, dict[int | None, tuple[int, int]]] = {}
+    for trade_id, line_id, amount, vat in rows:
+        found.setdefault(trade_id, {})[line_id] = (int(amount), int(vat))
+    return found
+
+
+def vat_due(trade: Trade, gross: Mapping[int | None, int]) -> dict[int | None, int]:
+    """Line -> the VAT in what was refunded on it."""
+    lines = _lines(trade)
+    goods = [Good(line.total, line.vat_percent) for line in lines if line.id is not None]
+    return {line.id: _vat(line, gross[line.id], goods) for line in lines if line.id in gross}
+
+
+def _lines(trade: Trade) -> list[_Line]:
     """The lines with what was captured for each, and shipping; together the trade's total."""
-    rows = session.scalars(
-        select(TradeLine).where(TradeLine.trade_id == trade.id).order_by(TradeLine.id)
-    ).all()
+    rows = trade.lines
     totals = largest_remainder(trade.goods, [row.quantity * row.unit_price for row in rows] or [0])
     found = [_Line(row.id, total, row.vat_percent) for row, total in zip(rows, totals, strict=False)]
     percents = {line.vat_percent for line in found if line.total}
