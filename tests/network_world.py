@@ -17,7 +17,7 @@ from sqlalchemy import select, text, update
 from werkzeug.serving import BaseWSGIServer
 from world import call, serve
 
-from app import accounts, clock, jobs, ledger
+from app import accounts, clock, inbox, jobs, ledger, outbox, trades
 from app import messages as m
 from app.extensions import db
 from app.flows import network_members
@@ -268,7 +268,7 @@ class Network:
 
     # --- time passes ------------------------------------------------------------------------------------------------
 
-    def work(self, *, rounds: int = 6, poll: bool = True) -> None:
+    def work(self, *, rounds: int = 9, poll: bool = True) -> None:
         """Events in, commands and offers out, marketplaces asked, payments made, until nothing moves any more."""
         for turn in range(rounds):
             self.send_events()
@@ -276,19 +276,31 @@ class Network:
                 self.ask()
             if self.paying:
                 self.money_comes()
-            for connection_id in self._connections():
+            waiting_in, waiting_out = self._waiting()
+            for connection_id in waiting_in:
                 jobs.drain_inbox(connection_id)
+            for connection_id in waiting_out | self._waiting()[1]:
                 jobs.drain_outbox(connection_id)
             db.session.rollback()
+            if not waiting_in and not waiting_out:
+                return
+
+    def _waiting(self) -> tuple[set[int], set[int]]:
+        """Connections for which the clock would ring, in and out."""
+        db.session.rollback()  # now() is when a transaction began
+        payments = db.session.scalars(select(Connection.id).where(Connection.role == "payment"))
+        out = {
+            *outbox.waiting_connections(db.session),
+            *trades.waiting_networks(db.session, datetime.now(UTC)),
+        }
+        found = set(inbox.waiting_connections(db.session)), out - set(payments)
+        db.session.rollback()
+        return found
 
     def send_events(self) -> None:
         """Every shop's outbox delivers what is due."""
         for member in self.members.values():
             member.shop.outbox.deliver_due()
-
-    def _connections(self) -> list[int]:
-        query = select(Connection.id).where(Connection.role != "payment").order_by(Connection.id)
-        return list(db.session.scalars(query))
 
     def ask(self) -> None:
         """Every look at Kaufland is due now."""
