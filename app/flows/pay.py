@@ -104,6 +104,14 @@ def _book(session: Session, command: Claimed, connection: Connection, answer: m.
                 "theirs": f"{answer.kind} {answer.amount} {answer.currency}",
             },
         )
+        open_case(
+            session,
+            account_id=connection.account_id,
+            connection_id=connection.id,
+            subject=outbox.case_subject(command.id, None),
+            code=reason.code,
+            params=reason.params,
+        )
         return Delivered(refused=reason, in_doubt=True)
     ledger.settle(session, payment, answer)
     return Delivered({"state": str(answer.state), "external_id": answer.external_id})
@@ -182,7 +190,7 @@ _WAITING = text("""
         WHERE p.state = 'unknown' AND c.state = 'active' AND c.provider <> ALL(:by_hand)) AS waiting
     WHERE step > 0
       AND NOT EXISTS (SELECT 1 FROM command k WHERE k.connection_id = waiting.connection_id AND k.subject = 'payment/' || waiting.id
-                      AND (k.state IN ('due', 'leased') OR k.key = 'pay.ask:' || waiting.id || ':step ' || step))
+                      AND (k.state IN ('due', 'leased') OR k.key = 'pay.ask:' || waiting.id || ':' || step))
     ORDER BY id LIMIT 200
 """)
 
@@ -191,7 +199,7 @@ def ask_open(session: Session, now: datetime) -> int:
     """Questions about payments whose word is not final, rarer and rarer with their age. Nobody is asked about payments by hand. Commits."""
     found = session.execute(_WAITING, {"now": now, "by_hand": _by_hand()}).all()
     for row in found:
-        ask(session, session.get_one(Payment, row.id), f"step {row.step}")
+        ask(session, session.get_one(Payment, row.id), str(row.step))
     session.commit()
     return len(found)
 
