@@ -19,6 +19,7 @@ from app.ledger.checking import breaches, watch
 from app.ledger.disputing import dispute, dispute_over
 from app.ledger.instructing import again, charge, settle
 from app.ledger.orders import payment_connection
+from app.ledger.parcels import forget_recipients
 from app.ledger.paying import payout, recover
 from app.ledger.reading import money, totals
 from app.ledger.refunding import cancel, refund
@@ -40,6 +41,7 @@ __all__ = [
     "dispute",
     "dispute_over",
     "evidence",
+    "forget_recipients",
     "money",
     "payment_connection",
     "payout",

@@ -26,7 +26,13 @@ from app.models import (
 )
 
 BY = ledger.Source("shop cn_anna", "event 4711", "order.changed")
-ADDRESS = {"first_name": "Chris", "last_name": "Chai", "address_1": "Hafenweg 3", "postcode": "20457", "city": "Hamburg"}
+ADDRESS = {
+    "first_name": "Chris",
+    "last_name": "Chai",
+    "address_1": "Hafenweg 3",
+    "postcode": "20457",
+    "city": "Hamburg",
+}
 
 
 def dhl(serial: int) -> str:
@@ -142,9 +148,7 @@ class Desk:
 
     def shipment(self, trade: Trade, number: str) -> int:
         """A parcel of the child order as the bridge remembers it."""
-        made = Shipment(
-            order_id=trade.order_id, tracking_number=number, carrier="dhl", carrier_source="shop"
-        )
+        made = Shipment(order_id=trade.order_id, tracking_number=number, carrier="dhl", carrier_source="shop")
         self.session.add(made)
         self.session.commit()
         return made.id
@@ -227,9 +231,7 @@ class Desk:
             found = made.id
         return found
 
-    def _order(
-        self, owner: Account, key: str, currency: str, address: Mapping[str, str] | None
-    ) -> int:
+    def _order(self, owner: Account, key: str, currency: str, address: Mapping[str, str] | None) -> int:
         shop = self.session.scalars(select(Connection.id).where(Connection.account_id == owner.id)).first()
         made = Order(
             account_id=owner.id,
