@@ -187,7 +187,7 @@ class Network:
         )
         db.session.commit()
         self.kaufland_connection = made.id
-        self.kaufland_app.extensions["kaufland"].conduct.withhold_seconds = 0
+        self.kaufland.conduct.withhold_seconds = 0
 
     def partners(self, retailer: Member, supplier: Member, *, discount_bp: int = 0) -> Partnership:
         """An active partnership."""
@@ -244,7 +244,7 @@ class Network:
         """A supplier's product in a retailer's shop, put there by the bridge."""
         row = db.session.get_one(Product, product)
         if at_kaufland:
-            self.kaufland_app.extensions["kaufland"].add_product(row.gtin)
+            self.kaufland.add_product(row.gtin)
         partnership = db.session.scalars(
             select(Partnership).where(
                 Partnership.retailer_id == retailer.account.id, Partnership.supplier_id == row.account_id
@@ -266,6 +266,30 @@ class Network:
         made = retailer.shop.products[int(listing.shop_product_id)]
         return Listed(listing.id, made.id, made.sku)
 
+    # --- Kaufland -------------------------------------------------------------------------------------------------
+
+    @property
+    def kaufland(self) -> Any:
+        """The simulator's state."""
+        return self.kaufland_app.extensions["kaufland"]
+
+    def kaufland_orders(self, *lines: tuple[str, int, int]) -> dict[str, Any]:
+        """A buyer at Kaufland orders: (the retailer's SKU, pieces, price in cents)."""
+        wanted = [{"id_offer": sku, "pieces": pieces, "price": price} for sku, pieces, price in lines]
+        return dict(call("POST", f"{self.kaufland_url}/_control/orders", {"lines": wanted}))
+
+    def kaufland_units(self, placed: dict[str, Any]) -> list[dict[str, Any]]:
+        """The pieces of an order as Kaufland has them."""
+        return [self.kaufland.order_units[unit] for unit in placed["units"]]
+
+    def buyer_cancels(self, unit: int) -> None:
+        """A buyer changes his mind at Kaufland."""
+        call("POST", f"{self.kaufland_url}/_control/order-units/{unit}/cancel", {})
+
+    def kaufland_books(self) -> dict[str, Any]:
+        """Every deed that was done there."""
+        return dict(call("GET", f"{self.kaufland_url}/_control/books"))
+
     # --- time passes ------------------------------------------------------------------------------------------------
 
     def work(self, *, rounds: int = 9, poll: bool = True) -> None:
@@ -284,6 +308,15 @@ class Network:
             db.session.rollback()
             if not waiting_in and not waiting_out:
                 return
+
+    def wait_is_over(self) -> None:
+        """Whoever waits for a tracking number has waited three hours (C3)."""
+        db.session.execute(
+            text("UPDATE orders SET wait_until = now() - interval '1 second' WHERE wait_until IS NOT NULL")
+        )
+        db.session.commit()
+        self.sweep()
+        self.work()
 
     def _waiting(self) -> tuple[set[int], set[int]]:
         """Connections for which the clock would ring, in and out."""
