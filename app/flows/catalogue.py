@@ -172,7 +172,7 @@ def switch(session: Session, shop: Connection, product_ids: Collection[int], on:
 
 _DISCOUNT = func.coalesce(PriceGroup.discount_bp, 0)
 # As rules.trade.unit_price: half up, in whole minor units.
-_DEALER = (Release.price * (10_000 - _DISCOUNT) + 5_000) / 10_000
+_DEALER = (Release.price * (10_000 - _DISCOUNT) + 5_000) // 10_000
 _COMPANY = Profile.address["company"].astext
 
 

@@ -160,14 +160,13 @@ def _decide(session: Session, account_id: int, supplier: _Supplier, product_ids:
     """Decide these, then those that waited for a GTIN which one of them may have given up."""
     asked = set(product_ids)
     changed = _decided(session, account_id, supplier, asked)
-    if changed:
-        waiting = select(Release.product_id).where(
-            Release.account_id == account_id,
-            Release.state == "not_released",
-            Release.reasons.contains(_DUPLICATE),
-            Release.product_id.not_in(asked),
-        )
-        changed += _decided(session, account_id, supplier, set(session.scalars(waiting)))
+    waiting = select(Release.product_id).where(
+        Release.account_id == account_id,
+        Release.state == "not_released",
+        Release.reasons.contains(_DUPLICATE),
+        Release.product_id.not_in(asked),
+    )
+    changed += _decided(session, account_id, supplier, set(session.scalars(waiting)))
     reservations.mark_listings(session, Listing.product_id.in_(changed))
     return len(changed)
 
