@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from flask import Blueprint, Response, request
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.exc import DataError, IntegrityError
 
 from app import ledger
@@ -145,7 +145,7 @@ def _by_reason(account_id: int, locale: str) -> list[dict[str, Any]]:
     query = (
         select(code, func.count())
         .select_from(Release)
-        .join(reason, func.true())
+        .join(reason, true())
         .where(Release.account_id == account_id, Release.state == "not_released")
         .group_by(code)
         .order_by(func.count().desc(), code)
