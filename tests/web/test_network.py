@@ -22,7 +22,17 @@ from members_world import ADDRESS, BANK, a_trade, goods, member, released
 
 from app import accounts
 from app.flows import network_members as members
-from app.models import Account, Connection, Listing, Partnership, Product, Profile
+from app.models import (
+    Account,
+    Connection,
+    Listing,
+    Order,
+    OrderLine,
+    OrderPiece,
+    Partnership,
+    Product,
+    Profile,
+)
 from app.rules import network_categories
 from app.shops import signing
 
@@ -547,20 +557,12 @@ def test_both_shops_print_the_same_slip_without_a_trace_of_the_supplier(
 
 
 def test_what_was_cancelled_is_not_on_it(cast: Cast, orders: tuple[str, str], session: Session) -> None:
-    child = session.execute(
-        text("SELECT order_id, connection_id FROM trade JOIN orders o ON o.id = order_id")
-    ).one()
-    session.execute(
-        text("INSERT INTO order_line (order_id, group_key, title, unit_price) VALUES (:o, '311', 'x', 420)"),
-        {"o": child.order_id},
-    )
-    session.execute(
-        text(
-            "INSERT INTO order_piece (connection_id, order_id, line_id, external_id, price, shipping_price, state, raw_state, refunded)"
-            " SELECT :c, :o, max(id), 'p1', 420, 0, 'cancelled', 'x', 0 FROM order_line"
-        ),
-        {"o": child.order_id, "c": child.connection_id},
-    )
+    child = session.scalars(select(Order).where(Order.shop_order_id == orders[1])).one()
+    line = OrderLine(order_id=child.id, group_key="311", title="x", unit_price=420)
+    session.add(line)
+    session.flush()
+    gone = {"external_id": "p1", "price": 420, "shipping_price": 0, "state": "cancelled", "raw_state": "x"}
+    session.add(OrderPiece(connection_id=child.connection_id, order_id=child.id, line_id=line.id, **gone))
     session.commit()
     assert "1 Assam, 100 g" in paper(ask(cast.anna, "packing-slip", {"order_id": orders[1]}))
 
