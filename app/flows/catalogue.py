@@ -383,4 +383,6 @@ def _is_gone(session: Session, shop: Connection, listing: Listing) -> bool:
         Product.external_id == listing.shop_product_id,
         Product.deleted.is_(False),
     )
-    return listing.shop_product_id is None or session.scalar(found) is None
+    if listing.shop_product_id is None or listing.reason_code == "listing.gone_from_shop":
+        return True
+    return session.scalar(found) is None

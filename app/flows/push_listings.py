@@ -181,8 +181,8 @@ def _wishes(session: Session, shop: Connection, ids: Sequence[int]) -> list[tupl
 
 def _wish(row: Any, shop: Connection, held: int, *, approved: bool) -> Wish:
     listing: Listing = row.Listing
-    if row[-1] is not None and row[-1].deleted and listing.sent is not None:
-        return Wish("none", dict(listing.sent), m.Reason("listing.gone_from_shop"), "withdrawn")
+    if _is_gone(row):
+        return Wish("none", dict(listing.sent or {}), m.Reason("listing.gone_from_shop"), "withdrawn")
     reason = None if listing.state == "withdrawn" else _withheld(row, approved=approved)
     data = _data(row, shop) if reason is None and listing.state != "withdrawn" else None
     if isinstance(data, m.Reason):
@@ -195,6 +195,14 @@ def _wish(row: Any, shop: Connection, held: int, *, approved: bool) -> Wish:
         return Wish("upsert", values, None, "listed")
     same = _in_shop(row) == values["stock"]
     return Wish("none" if same else "stock", values, None, "listed")
+
+
+def _is_gone(row: Any) -> bool:
+    """The retailer deleted it in his shop: it is not made again until he imports it again."""
+    listing: Listing = row.Listing
+    if listing.state == "withdrawn" and listing.reason_code == "listing.gone_from_shop":
+        return True
+    return row[-1] is not None and row[-1].deleted and listing.sent is not None
 
 
 def _withheld(row: Any, *, approved: bool) -> m.Reason | None:
@@ -332,7 +340,7 @@ def _make_true(
             session.commit()
             raise
     else:
-        _done(session, shop_id, listing_id, token, wish, answer)
+        _done(session, shop_id, listing_id, token, wish, answer, scale)
     session.commit()
 
 
@@ -374,7 +382,13 @@ def _name(session: Session, listing: Listing, wish: Wish, new: Mapping[str, Any]
 
 
 def _done(
-    session: Session, shop_id: int, listing_id: int, token: str, wish: Wish, answer: Mapping[str, Any]
+    session: Session,
+    shop_id: int,
+    listing_id: int,
+    token: str,
+    wish: Wish,
+    answer: Mapping[str, Any],
+    scale: float,
 ) -> None:
     listing = _locked(session, listing_id, token)
     if listing is None:
@@ -385,6 +399,7 @@ def _done(
         reason = m.Reason("listing.product_taken", {"product": product_id})
         _finish(listing, {}, reason, "refused")
         _case(session, listing, reason)
+        _again(listing, scale)
         return
     if wish.deed == "upsert":
         listing.shop_product_id = product_id
@@ -435,10 +450,15 @@ def _later(session: Session, listing_id: int, token: str, error: ShopbridgeError
     if listing is None:
         _overtaken(session, listing_id)
         return
+    _again(listing, scale)
+    listing.reason_code, listing.reason_params = error.code, plan.jsonable(error.params)
+
+
+def _again(listing: Listing, scale: float) -> None:
+    """By the plan."""
     listing.attempts += 1
     seconds = plan.wait(min(listing.attempts, SHOP_DOWN), scale)
     _wait(listing, text("now() + make_interval(secs => :wait)").bindparams(wait=seconds))
-    listing.reason_code, listing.reason_params = error.code, plan.jsonable(error.params)
 
 
 def _locked(session: Session, listing_id: int, token: str) -> Listing | None:
