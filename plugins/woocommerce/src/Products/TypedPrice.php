@@ -20,10 +20,9 @@ final class TypedPrice
             return self::plain(str_replace(',', '.', $bare));
         }
         foreach (array(',' => '.', '.' => ',') as $decimal => $thousand) {
-            $pattern = '/^\d{1,3}(?:' . preg_quote($thousand, '/') . '\d{3}){1,2}(?:' . preg_quote($decimal, '/') . '\d{1,2})?$/';
-            // Without decimals "1.234" may be a thousand or a price with three decimals: the shop's own way of writing decides.
-            $certain = strpos($bare, $decimal) !== false || wc_get_price_decimal_separator() === $decimal;
-            if ($certain && preg_match($pattern, $bare) === 1) {
+            // Only with decimals: "1.234" may be a thousand, or a price with three decimals from some other program.
+            $pattern = '/^\d{1,3}(?:' . preg_quote($thousand, '/') . '\d{3}){1,2}' . preg_quote($decimal, '/') . '\d{1,2}$/';
+            if (preg_match($pattern, $bare) === 1) {
                 return self::plain(str_replace(array($thousand, $decimal), array('', '.'), $bare));
             }
         }

@@ -33,6 +33,9 @@ final class FakeDatabase
     /** @var array<int, array<int, array<string, string>>> answers of get_results(), the next one first */
     public $results = array();
 
+    /** @var array<int, string[]> answers of get_col(), the next one first */
+    public $columns = array();
+
     /** @var string[] */
     public $queries = array();
 
@@ -84,6 +87,12 @@ final class FakeDatabase
             return $this->keys[$found[1] . ' ' . $found[2]]['object_id'] ?? null;
         }
         return strpos($query, '_LOCK(') !== false ? '1' : null;
+    }
+
+    public function get_col(string $query): array
+    {
+        $this->queries[] = $query;
+        return array_shift($this->columns) ?? array();
     }
 
     public function get_results(string $query, string $form = ''): array
