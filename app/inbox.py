@@ -27,6 +27,11 @@ from app.story import close_cases
 
 EVENTS = table_of(Event)
 
+OWN_SEQUENCES = 2**53
+"""Sequences above this are ours: of events that the bridge writes for a system that acts through the supplier API. No shop's number gets there
+(docs/suppliers.md), so they are in nobody's daily manifest (D7).
+"""
+
 _ACCEPT = (
     pg_insert(EVENTS)
     .values(

@@ -104,7 +104,9 @@ class OrderSeen:
     shipping: Address | None
     country: str | None = None  # the marketplace's own storefront or channel, e.g. "de"
     invoice_by_marketplace: bool = False
-    sold_by: str | None = None  # who sold it where that is not the source itself: the retailer of a network order
+    sold_by: str | None = (
+        None  # who sold it where that is not the source itself: the retailer of a network order
+    )
     number: str | None = None  # what the seller calls the order
 
 
@@ -380,6 +382,9 @@ class ShopOrderTruth:
     already: bool = False
     already_shipped: bool = False
     refund_external_id: str | None = None
+    fetch_hours: int | None = (
+        None  # it was brought nowhere: its system has no address and has so many hours to fetch it
+    )
 
 
 # --- money of the network ---------------------------------------------------------------------------------------------------

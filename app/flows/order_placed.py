@@ -9,6 +9,7 @@ transaction and answers with the order it has (docs/protocol.md).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -503,6 +504,8 @@ def _created(
     if order.shop_order_id is None:
         order.shop_order_id, order.shop_number = truth.external_id, truth.number
         order.shop_status = truth.status
+        if truth.fetch_hours is not None:
+            order.fetch_by = datetime.now(UTC) + timedelta(hours=truth.fetch_hours)
         tell(
             session,
             order,

@@ -103,8 +103,9 @@ class Inbox:
             if event.id not in foreign:
                 self._alone([(event, data)], lambda pairs: self._one(*pairs[0]))
                 self._keep()
-        newest = max(event.sequence for event in self.batch.events)
-        self.connection.last_sequence = max(self.connection.last_sequence or 0, newest)
+        theirs = [event.sequence for event in self.batch.events if event.sequence <= inbox.OWN_SEQUENCES]
+        if theirs:
+            self.connection.last_sequence = max(self.connection.last_sequence or 0, *theirs)
         self.connection.last_event_at = datetime.now(UTC)
         self._note_work()
         self.session.commit()

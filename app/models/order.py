@@ -38,6 +38,7 @@ class Order(Model):
         Index("ix_orders_placed", "account_id", "placed_at"),
         Index("ix_orders_new", "connection_id", "id", postgresql_where=text("shop_order_id IS NULL")),
         Index("ix_orders_story", "shop_id", "story_due", postgresql_where=text("story_due IS NOT NULL")),
+        Index("ix_orders_fetch", "fetch_by", postgresql_where=text("fetch_by IS NOT NULL")),
     )
 
     id: Mapped[Key]
@@ -65,6 +66,7 @@ class Order(Model):
     stopped: Mapped[bool] = mapped_column(default=False)
     alarmed_at: Mapped[Time | None]  # when the marketplace's own deadline came near
     story_due: Mapped[Time | None]  # the shop's order box is older than the timeline since then
+    fetch_by: Mapped[Time | None]  # a system without an address has not fetched it yet; then it is a case
     created_at: Mapped[Time] = mapped_column(server_default=func.now())
     updated_at: Mapped[Time] = mapped_column(server_default=func.now(), onupdate=func.now())
 

@@ -257,6 +257,7 @@ def upgrade() -> None:
         sa.Column("stopped", sa.Boolean(), nullable=False),
         sa.Column("alarmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("story_due", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fetch_by", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -276,6 +277,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("account_id", "key", name=op.f("uq_orders_account_id_key")),
         sa.UniqueConstraint("connection_id", "external_id", name=op.f("uq_orders_connection_id_external_id")),
         sa.UniqueConstraint("shop_id", "shop_order_id", name=op.f("uq_orders_shop_id_shop_order_id")),
+    )
+    op.create_index(
+        "ix_orders_fetch",
+        "orders",
+        ["fetch_by"],
+        unique=False,
+        postgresql_where=sa.text("fetch_by IS NOT NULL"),
     )
     op.create_index(
         "ix_orders_new",
@@ -1292,6 +1300,7 @@ def downgrade() -> None:
     op.drop_index("ix_orders_story", table_name="orders", postgresql_where=sa.text("story_due IS NOT NULL"))
     op.drop_index("ix_orders_placed", table_name="orders")
     op.drop_index("ix_orders_new", table_name="orders", postgresql_where=sa.text("shop_order_id IS NULL"))
+    op.drop_index("ix_orders_fetch", table_name="orders", postgresql_where=sa.text("fetch_by IS NOT NULL"))
     op.drop_table("orders")
     op.drop_table("manifest")
     op.drop_index(
