@@ -85,6 +85,7 @@ final class NetworkFactsTest extends ShopTestCase
             'reduced' => array($german, 'taxable', 'reduced-rate', '7'),
             'not taxed' => array($german, 'none', '', '0'),
             'a class without rates' => array($german, 'taxable', 'zero-rate', null),
+            'not taxed in a shop without taxes' => array(array(), 'none', '', null),
             'a shop without taxes' => array(array(), 'taxable', '', null),
             'decimals' => array(array(array('tax_rate' => '8.1000')), 'taxable', '', '8.1'),
             'hundred' => array(array(array('tax_rate' => '100')), 'taxable', '', '100'),
@@ -95,12 +96,12 @@ final class NetworkFactsTest extends ShopTestCase
 
     public function testTheEventCarriesThemAndNotWhatTheBridgeItselfWrote(): void
     {
-        $this->red->meta = array(ProductFields::DEALER_PRICE => '9.90');
+        $this->red->meta = array(ProductFields::DEALER_PRICE => '9.90', '_shopbridge_key' => 'network:1', '_token' => 'secret');
         Releases::remember(8, Releases::NOT_RELEASED, array(array('code' => 'x', 'text' => 'y', 'field' => '')));
         $data = (new ProductSnapshot(new Choices(), new MemoryOutbox()))->of(8);
         self::assertSame('9.90', $data['shopbridge']['dealer_price']);
         self::assertSame('Shirts & mehr', $data['categories'][0]['name']);
-        self::assertSame(array(), $data['meta_data']);
+        self::assertSame(array('_shopbridge_key'), array_column($data['meta_data'], 'key'));
         self::assertSame(array('currency', 'prices_include_tax', 'gtin', 'handling_days', 'dealer_price', 'network_category', 'brand', 'tax_rate'), array_keys($data['shopbridge']));
     }
 

@@ -333,7 +333,11 @@ class WC_REST_Products_Controller
 {
     public function prepare_object_for_response(WC_Product $product, WP_REST_Request $request): WP_REST_Response
     {
-        return new WP_REST_Response(array('id' => $product->get_id(), 'price_html' => '<b>1</b>', 'meta_data' => array()));
+        $meta = array();
+        foreach ($product->meta as $key => $value) {
+            $meta[] = array('id' => 1, 'key' => $key, 'value' => $value);
+        }
+        return new WP_REST_Response(array('id' => $product->get_id(), 'price_html' => '<b>1</b>', 'meta_data' => $meta));
     }
 }
 
