@@ -224,7 +224,7 @@ def _ours(
     )
     return {
         row.key: Ours(row.id, row.key, row.kind, row.amount, row.currency, row.state, row.created_at, told)
-        for row, told in session.execute(query).tuples()
+        for row, told in session.execute(query)
     }
 
 
