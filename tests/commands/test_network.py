@@ -1,0 +1,240 @@
+"""`shopbridge network`: the life of a membership as the operator and a merchant type it."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pypdf
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "web" / "api"))
+
+from members_world import NOW, a_trade, goods, member, released
+
+from app import accounts, cli, logs
+from app.config import SETTINGS
+from app.extensions import db
+from app.flows import network_members as members
+from app.models import Account, Partnership, Product, Profile, Release
+
+Run = Callable[..., Result]
+COMPLETE = (
+    "--supplier", "--address", "company", "Anna Teekanne e.K.", "--address", "address_1", "Teeweg 1", "--address", "postcode", "20095",
+    "--address", "city", "Hamburg", "--address", "country", "DE", "--set", "vat_id", "DE136695976", "--set", "shipping_price", "4.90",
+    "--bank", "iban", "DE89370400440532013000", "--bank", "holder", "Anna",
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs one command against the test's database; its changes are visible afterwards."""
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.name, raising=False)
+    for name in ("DATABASE_URL", "REDIS_URL", "SHOPBRIDGE_DATA"):
+        monkeypatch.setenv(name, str(app.config[name]))
+    monkeypatch.setenv("SHOPBRIDGE_MASTER_KEYS", ",".join(app.config["SHOPBRIDGE_MASTER_KEYS"]))
+    monkeypatch.setattr(logs, "configure", lambda *_, **__: None)
+
+    def run_it(*arguments: str, code: int = 0) -> Result:
+        db.session.commit()
+        result = CliRunner().invoke(cli.main, ["network", *arguments])
+        db.session.rollback()
+        db.session.expire_all()
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return run_it
+
+
+@pytest.fixture
+def anna(app: Flask, session: Session) -> Account:
+    return accounts.create_account(session, "Anna")
+
+
+@pytest.fixture
+def boldt(app: Flask, session: Session) -> Account:
+    return accounts.create_account(session, "Boldt")
+
+
+def told(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def says(result: Result) -> str:
+    assert "Traceback" not in result.stderr
+    return " ".join(result.stderr.split())
+
+
+def test_a_profile_is_submitted_refused_mended_and_approved(
+    run: Run, session: Session, anna: Account
+) -> None:
+    assert told(run("profile", "submit", "--account", "Anna", *COMPLETE, "--json"))["state"] == "submitted"
+    refused = told(
+        run("profile", "refuse", "--account", "Anna", "--reason", "Kein Handelsregister", "--json")
+    )
+    assert (refused["state"], refused["reason"]) == ("refused", "Kein Handelsregister")
+    assert (
+        told(run("profile", "submit", "--account", "Anna", "--set", "hold_minutes", "5", "--json"))["state"]
+        == "submitted"
+    )
+    run("profile", "approve", "--account", "Anna")
+    saved = session.get_one(Profile, anna.id)
+    assert (saved.state, saved.hold_minutes, saved.shipping_price, saved.supplier) == (
+        "approved",
+        5,
+        490,
+        True,
+    )
+
+
+def test_every_mistake_is_a_line_with_its_field(run: Run, session: Session, anna: Account) -> None:
+    result = run(
+        "profile",
+        "submit",
+        "--account",
+        "Anna",
+        *COMPLETE,
+        "--set",
+        "vat_id",
+        "DE1",
+        "--bank",
+        "iban",
+        "DE00",
+        code=1,
+    )
+    assert [line.split(":")[0] for line in result.stderr.splitlines()] == ["vat_id", "bank.iban"]
+    assert session.get(Profile, anna.id) is None
+
+
+def test_a_field_that_does_not_exist_is_named_with_those_that_do(run: Run, anna: Account) -> None:
+    said = says(run("profile", "submit", "--account", "Anna", "--address", "zip", "20095", code=1))
+    assert said.startswith("There is no field zip.")
+    assert "postcode" in said
+
+
+def test_the_operator_sees_who_waits_first_and_the_whole_account_number(
+    run: Run, session: Session, anna: Account, boldt: Account
+) -> None:
+    member(session, anna, "Anna e.K.")
+    members.save_profile(
+        session, boldt, {"address": {"company": "Boldt"}, "retailer": True}, submit=False, now=NOW
+    )
+    run("profile", "submit", "--account", "Boldt", *COMPLETE)
+    rows = told(run("profile", "list", "--json"))
+    assert [(each["account"], each["state"]) for each in rows] == [
+        ("Boldt", "submitted"),
+        ("Anna", "approved"),
+    ]
+    assert [each["account"] for each in told(run("profile", "list", "--state", "approved", "--json"))] == [
+        "Anna"
+    ]
+    assert "DE89370400440532013000" in run("profile", "show", "--account", "Anna").stdout
+    assert (
+        told(run("profile", "show", "--account", "Anna", "--json"))["bank"]["iban"]
+        == "DE89370400440532013000"
+    )
+
+
+def test_partners_ask_accept_pause_and_get_a_price_group(
+    run: Run, session: Session, anna: Account, boldt: Account
+) -> None:
+    member(session, anna, "Anna e.K.", retailer=False)
+    member(session, boldt, "Boldt GmbH", supplier=False)
+    assert (
+        told(run("partners", "ask", "--account", "Boldt", "--supplier", "Anna", "--json"))["state"] == "asked"
+    )
+    assert (
+        told(run("partners", "accept", "--account", "Anna", "--with", "Boldt", "--json"))["state"] == "active"
+    )
+    groups = told(
+        run("price-group", "--account", "Anna", "Gold", "--discount", "7,5", "--give", "Boldt", "--json")
+    )
+    assert groups == [{"name": "Gold", "discount": "7.5 %"}]
+    (row,) = told(run("partners", "--account", "Boldt", "--json"))
+    assert (row["supplier"], row["retailer"], row["price_group"]) == ("Anna", "Boldt", "Gold")
+    run("price-group", "--account", "Anna", "--take", "Boldt")
+    assert told(run("partners", "--json"))[0]["price_group"] is None
+    assert (
+        told(run("partners", "pause", "--account", "Boldt", "--with", "Anna", "--json"))["by"] == "retailer"
+    )
+    assert says(run("partners", "resume", "--account", "Anna", "--with", "Boldt", code=1)).startswith(
+        "The other side has paused"
+    )
+    run("partners", "end", "--account", "Anna", "--with", "Boldt")
+    assert session.scalars(select(Partnership)).one().state == "ended"
+
+
+def test_without_a_partnership_there_is_nothing_to_end(run: Run, anna: Account, boldt: Account) -> None:
+    assert "do not trade" in says(run("partners", "end", "--account", "Anna", "--with", "Boldt", code=1))
+    assert "no account" in says(run("partners", "end", "--account", "Anna", "--with", "Chai", code=1))
+    assert run("partners").stdout == "Nobody trades with anybody yet.\n"
+
+
+def test_a_refusal_takes_the_products_off_at_once(run: Run, session: Session, anna: Account) -> None:
+    """The command decides the releases anew itself (K4); from the web the clock does it."""
+    member(session, anna, "Anna e.K.")
+    shop, _, _ = accounts.connect_standard(session, anna, "Teeladen")
+    made = goods(session, shop, "Assam")
+    run("profile", "refuse", "--account", "Anna", "--reason", "Ware kommt nicht an")
+    assert session.get_one(Release, made.id).state == "not_released"
+
+
+def test_released_products_are_listed_with_why_not(run: Run, session: Session, anna: Account) -> None:
+    shop, _, _ = accounts.connect_standard(session, anna, "Teeladen")
+    goods(session, shop, "Assam")
+    without = Product(account_id=anna.id, connection_id=shop.id, external_id="9", title="Ohne", extra={})
+    session.add(without)
+    session.flush()
+    released(session, without, reasons=("product.gtin_missing",))
+    rows = told(run("released", "--account", "Anna", "--json"))
+    assert {each["title"]: (each["state"], each["price"], each["why"]) for each in rows} == {
+        "Assam": ("released", "4.20 EUR", ""),
+        "Ohne": ("not_released", None, "The product has no GTIN (EAN)."),
+    }
+    assert len(told(run("released", "--account", "Anna", "--state", "released", "--json"))) == 1
+
+
+def test_trades_and_their_packing_slip(
+    run: Run, session: Session, anna: Account, boldt: Account, tmp_path: Path
+) -> None:
+    member(session, anna, "Anna Teekanne e.K.", accepts_partners=True)
+    member(session, boldt, "Boldt GmbH")
+    pair = members.ask(session, boldt.id, anna.id)
+    teeladen, _, _ = accounts.connect_standard(session, anna, "Teeladen")
+    buchladen, _, _ = accounts.connect_standard(session, boldt, "Buchladen")
+    _, _, child = a_trade(session, pair, buchladen, teeladen, goods(session, teeladen, "Assam"))
+    number = str(child.shop_order_id)
+    (row,) = told(run("trades", "--account", "Anna", "--state", "held", "--json"))
+    assert (row["supplier"], row["retailer"], row["total"], row["held"]) == (
+        "Anna",
+        "Boldt",
+        "13.30 EUR",
+        "0.00 EUR",
+    )
+    assert told(run("trades", "--state", "closed", "--json")) == []
+    paper = tmp_path / "slip.pdf"
+    assert "1 packing slip(s)" in run("packing-slip", "--connection", "Teeladen", number, str(paper)).stdout
+    words = pypdf.PdfReader(io.BytesIO(paper.read_bytes())).pages[0].extract_text()
+    assert "Boldt GmbH" in words
+    assert "Teekanne" not in words
+    assert "no packing slip" in says(run("packing-slip", "--connection", "Teeladen", "0", str(paper), code=1))
+
+
+@pytest.mark.parametrize("name", ["profile", "partners", "price-group", "released", "trades", "packing-slip"])
+def test_every_command_explains_itself(name: str) -> None:
+    assert "Usage:" in CliRunner().invoke(cli.main, ["network", name, "--help"]).stdout
+
+
+def test_nothing_is_written_when_only_looked_at(run: Run, session: Session, anna: Account) -> None:
+    run("profile", "show", "--account", "Anna")
+    run("released", "--account", "Anna")
+    assert session.execute(text("SELECT count(*) FROM profile")).scalar() == 0
