@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from app import outbox
-from app.models import Listing, Offer, OrderPiece, Product, Reservation
+from app.models import Listing, Offer, Order, OrderPiece, Product, Reservation
 from app.models.columns import table_of
+from app.story import order_case
 
 LISTINGS = table_of(Listing)
 
@@ -42,8 +43,7 @@ def contained_from(session: Session, order_id: int, sequence: int | None) -> Non
     if sequence is None:
         return
     pieces = select(OrderPiece.id).where(OrderPiece.order_id == order_id, OrderPiece.in_shop)
-    mark_offers(
-        session,
+    touched = set(
         session.execute(
             update(Reservation)
             .where(
@@ -53,8 +53,10 @@ def contained_from(session: Session, order_id: int, sequence: int | None) -> Non
             .values(stock_sequence=sequence)
             .returning(Reservation.product_id)
             .execution_options(synchronize_session=False)
-        ).scalars(),
+        ).scalars()
     )
+    flag_oversold(session, touched)
+    mark_offers(session, touched)
 
 
 def release(session: Session, piece_ids: Iterable[int]) -> None:
@@ -92,6 +94,35 @@ def close_contained(session: Session) -> int:
         .execution_options(synchronize_session=False)
     )
     return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+_OVERSOLD = text("""
+    SELECT p.sku, p.id AS product, count(*) FILTER (WHERE NOT contained AND NOT unsure) - p.stock AS missing,
+           max(order_id) FILTER (WHERE state IN ('announced', 'to_ship', 'unclear')) AS newest
+    FROM product p JOIN LATERAL (
+        SELECT q.order_id, q.state, coalesce(r.stock_sequence <= p.stock_sequence, false) AS contained,
+               q.in_shop AND r.stock_sequence IS NULL AS unsure
+        FROM reservation r JOIN order_piece q ON q.id = r.piece_id WHERE r.product_id = p.id AND r.state = 'open') AS held ON true
+    WHERE p.id = ANY(:products) AND p.stock IS NOT NULL AND NOT p.deleted
+    GROUP BY p.id
+    HAVING count(*) FILTER (WHERE NOT contained AND NOT unsure) > p.stock
+    ORDER BY newest
+""")
+
+
+def flag_oversold(session: Session, product_ids: Iterable[int]) -> None:
+    """The shop has less than open orders were promised (its own customers were faster), or is below zero: the newest of these orders becomes
+    a case, never in silence. A piece whose order is just being written into the shop is not counted: whether the stock contains it is known
+    with the answer, and then this is asked again.
+    """
+    changed = sorted(set(product_ids))
+    if not changed:
+        return
+    for row in session.execute(_OVERSOLD, {"products": changed}).all():
+        if row.newest is not None:
+            order = session.get_one(Order, row.newest)
+            part = f"product/{row.product}"
+            order_case(session, order, "order.oversold", part=part, sku=row.sku, missing=row.missing)
 
 
 def mark_offers(session: Session, product_ids: Iterable[int]) -> None:

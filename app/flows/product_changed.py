@@ -222,5 +222,6 @@ def _offer_new_products(session: Session, product_ids: list[int]) -> None:
 
 
 def _mark_offers(session: Session, product_ids: list[int]) -> list[int]:
+    reservations.flag_oversold(session, product_ids)
     reservations.mark_offers(session, product_ids)
     return product_ids
