@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -99,19 +100,49 @@ def shop(port: int, name: str) -> None:
     _serve(made, port)
 
 
+@sandbox.command()
+@click.option(
+    "--port", "ports", type=click.IntRange(1, 65535), multiple=True, required=True, help="Once for each."
+)
+def network(ports: tuple[int, ...]) -> None:
+    """Run empty simulated shops for the dropshipping network, one on each port, and a simulated payment provider on the last."""
+    from app.sandbox.payments import create_app as payments_app
+    from app.sandbox.shop import create_app
+
+    number = _now_number()
+    *shops, last = ports
+    servers = [_server(payments_app(), last)]
+    for place, port in enumerate(shops):
+        made = create_app(name=f"Shop {port}", seed=number + place)
+        made.extensions["shop"].outbox._sequence = number
+        made.extensions["shop"]._last_id = number
+        servers.append(_server(made, port))
+    for server in servers[1:]:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    _until_term(servers[0])
+
+
 def _now_number() -> int:
     return int(time.time()) - EPOCH
 
 
 def _serve(made: Any, port: int) -> None:
     """Until TERM. A simulator needs no gunicorn: its state is in memory, so it is one process."""
+    _until_term(_server(made, port))
+
+
+def _server(made: Any, port: int) -> Any:
     import logging
-    import signal
 
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server("127.0.0.1", port, made, threaded=True)
+    return make_server("127.0.0.1", port, made, threaded=True)
+
+
+def _until_term(server: Any) -> None:
+    import signal
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         server.serve_forever()

@@ -1,4 +1,5 @@
-"""The demo: a whole bridge, a simulated shop and a simulated Kaufland live through a busy day, and then their books are compared.
+"""The demo: a whole bridge, a simulated shop and a simulated Kaufland live through a busy day; then suppliers and retailers of the
+dropshipping network live through theirs. After each the books of all sides are compared.
 
 `shopbridge demo` and `make demo` call `run`. The last line on stdout is one JSON object; the exit code is 0 only when both sides agree.
 What may go wrong is what it is for: it is shown in the table, order by order.
@@ -15,6 +16,7 @@ from typing import Any
 import click
 from sqlalchemy import text
 
+from app.demo import network, network_books
 from app.demo.books import Outcome, Stored, compare
 from app.demo.day import STEPS, Day
 from app.demo.machine import DemoFailed, Machine
@@ -28,7 +30,7 @@ SHOWN = 25  # disagreements in the table
 def run(*arguments: str) -> int:
     """Live through the day; 0 when everything agrees and nothing stays behind, 1 when not, 130 after Ctrl-C."""
     asked = _asked(arguments)
-    screen = Screen(STEPS, plain=asked.plain)
+    screen = Screen(STEPS + network.STEPS, plain=asked.plain)
     machine = Machine()
     outcome = Outcome()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -81,9 +83,26 @@ def _live(machine: Machine, screen: Screen, asked: argparse.Namespace) -> Outcom
                 "ms": outcome.milliseconds,
             }
             (machine.folder / "books.json").write_text(json.dumps(told))
+    _live_in_the_network(machine, screen, asked, outcome)
     with screen.step("Stopping everything"):
         machine.stop()
     return outcome
+
+
+def _live_in_the_network(
+    machine: Machine, screen: Screen, asked: argparse.Namespace, outcome: Outcome
+) -> None:
+    """The second day; its figures and disagreements are added to those of the first."""
+    machine.start_network()
+    told = network.NetworkDay(machine, screen, short=asked.short, seed=asked.seed).run()
+    with screen.step("Comparing the books of the shops, the payment provider and the ledger"):
+        seen = network.look(machine, told)
+        judged = network_books.compare(seen)
+    if asked.keep:
+        kept = {"suppliers": seen.suppliers, "retailers": seen.retailers, "payments": seen.payments}
+        (machine.folder / "network.json").write_text(json.dumps(kept))
+    outcome.figures["network"] = judged.figures
+    outcome.wrong += judged.wrong
 
 
 def stored(machine: Machine) -> Stored:
@@ -169,4 +188,35 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, Any, str]]:
             f"{f['stock_to_marketplace_p95_ms']} ms",
             f"p95 of {f['stock_changes_measured']}; median {f['stock_to_marketplace_p50_ms']} ms",
         ),
+        *_network_rows(f.get("network") or {}),
     ]
+
+
+def _network_rows(n: dict[str, Any]) -> list[tuple[str, Any, str]]:
+    if not n:
+        return []
+    return [
+        (
+            "Products of the suppliers",
+            n["products"],
+            f"{n['not_released']} not released, each with its reason in the shop",
+        ),
+        ("Orders in the network", n["orders"], f"{n['trades']} parts in their suppliers' shops"),
+        ("Cancellations mirrored", n["mirrored_cancellations"], ""),
+        (
+            "Refunded to retailers",
+            _euros(n["refunded_minor"]),
+            f"{_euros(n['receivable_minor'])} of it owed by suppliers",
+        ),
+        (
+            "Released to suppliers",
+            _euros(n["released_minor"]),
+            f"{n['released_without_tracking']} without tracking; {_euros(n['paid_out_minor'])} paid out",
+        ),
+        ("Held", _euros(n["held_minor"]), f"all books together: {n['ledger_sum']}"),
+        ("Supplier seen by a customer", n["leaks_of_supplier_identity"], "labels, orders and products"),
+    ]
+
+
+def _euros(minor: int) -> str:
+    return f"{minor // 100}.{minor % 100:02d} EUR"

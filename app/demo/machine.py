@@ -52,6 +52,9 @@ class Machine:
         # Short, because PostgreSQL's socket lives in it and its path may not be long.
         self.folder = Path(tempfile.mkdtemp(prefix="sb-"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._network: subprocess.Popen[bytes] | None = None
+        self.network_shops: list[str] = []
+        self.payments = ""
         self._bridge: runfile.RunningBridge | None = None
         self._app: Flask | None = None
 
@@ -98,6 +101,22 @@ class Machine:
                 raise DemoFailed(f"The bridge did not start. It says:\n{self._last_words()}")
             pause(0.1)
         self._bridge = runfile.read(self.folder)
+
+    def start_network(self) -> None:
+        """Four more simulated shops and a simulated payment provider, in one process."""
+        ports = _free_ports(5)
+        told = [word for port in ports for word in ("--port", str(port))]
+        with (self.folder / "network.log").open("ab") as log:
+            self._network = launch.spawn(
+                _ourselves("sandbox", "network", *told), env=self._environment(), log=log
+            )
+        addresses = [f"http://127.0.0.1:{port}" for port in ports]
+        deadline = time.monotonic() + START_SECONDS
+        while not all(_listens(port) for port in ports):
+            if self._network.poll() is not None or time.monotonic() > deadline:
+                raise DemoFailed("The simulated shops of the network did not start.")
+            pause(0.1)
+        self.network_shops, self.payments = addresses[:-1], addresses[-1]
 
     def connect(self, account: str) -> dict[str, Any]:
         """Plug in both simulators, as a merchant would: with `shopbridge connect sandbox`. Its answer."""
@@ -153,9 +172,10 @@ class Machine:
             with self._app.app_context():
                 db.engine.dispose()
             self._app = None
-        if self._process is not None:
-            launch.end(self._process, grace=STOP_SECONDS)
-            self._process = None
+        for process in (self._process, self._network):
+            if process is not None:
+                launch.end(process, grace=STOP_SECONDS)
+        self._process = self._network = None
 
     def left_behind(self) -> list[str]:
         """Processes that still belong to this bridge; none when it ended as it should."""
@@ -208,6 +228,12 @@ def _free_ports(how_many: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _jobs_in_hand(store: redis.Redis) -> dict[int, bytes]:

@@ -71,6 +71,8 @@ def compare(seen: Network) -> Judged:
     _provider(judged, seen, dues)
     mirrored = _mirrored(judged, seen, dues)
     _parcels(judged, seen, orders, good)
+    _reasons_shown(judged, seen)
+    _customers_mail(judged, seen, orders)
     judged.wrong += [("the ledger", each) for each in seen.breaches]
     judged.wrong += [("the bridge", each) for each in seen.stuck]
     judged.figures = _figures(seen, dues, mirrored, leaks(seen, orders))
@@ -213,6 +215,23 @@ def _parcels(
                 judged.wrong.append((_name(seen, trade), f"the retailer does not know {sorted(told - known)}"))  # fmt: skip
 
 
+def _reasons_shown(judged: Judged, seen: Network) -> None:
+    """Beside every product the supplier reads in his own shop whether it is released, and if not, why (K1)."""
+    for product in (each for books in seen.suppliers for each in books["products"]):
+        shown = product["release"] or {"state": "nothing", "reasons": []}
+        said = [each["text"] for each in shown["reasons"] if each["text"]]
+        if shown["state"] == "nothing" or (shown["state"] == "not_released") != bool(said):
+            judged.wrong.append((product["name"], f"its shop shows {shown['state']} with the reasons {said}"))
+
+
+def _customers_mail(judged: Judged, seen: Network, orders: Mapping[str, Sequence[tuple[int, Row]]]) -> None:
+    """A customer's mail address stays with the retailer who sold to him (K6)."""
+    mails = {order["billing"].get("email") for books in seen.retailers for order in books["orders"]} - {None, ""}  # fmt: skip
+    for key, found in orders.items():
+        if any(_says({**order, "notes": order["notes"]}, mails) for _, order in found):
+            judged.wrong.append((key, "shows the customer's mail address to the supplier"))
+
+
 def leaks(seen: Network, orders: Mapping[str, Sequence[tuple[int, Row]]]) -> int:
     """How often something of a supplier stands where a retailer's customer can see it: labels, and what the retailer's shop shows of the
     order and the product. A label without any sender is one too: the carrier would print the supplier's.
@@ -249,7 +268,10 @@ def _figures(seen: Network, dues: Mapping[str, Due], mirrored: int, leaked: int)
         return sum(trade.money[what] for trade in seen.trades)
 
     without = [t for t in seen.trades if t.money["released"] and not dues.get(t.key, Due(0, 0, 0, False)).tracked]  # fmt: skip
+    shown = [each["release"] for books in seen.suppliers for each in books["products"] if each["release"]]
     return {
+        "products": sum(len(books["products"]) for books in seen.suppliers),
+        "not_released": sum(each["state"] == "not_released" for each in shown),
         "orders": len(seen.bought),
         "trades": len(seen.trades),
         "mirrored_cancellations": mirrored,

@@ -41,10 +41,10 @@ def check_digit(digits: str) -> int:
 class Merchant:
     """Anna in her shop."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, first_parcel: int = 1) -> None:
         self.url = f"{url}/_control"
         self.products: dict[str, int] = {}
-        self._parcels = itertools.count(1)
+        self._parcels = itertools.count(first_parcel)
 
     def books(self) -> dict[str, Any]:
         """Everything the shop knows."""

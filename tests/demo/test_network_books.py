@@ -26,6 +26,7 @@ def supplied(number: int, key: str, status: str, tracking: list[Any], back: list
         "source": {"marketplace": "dropshipping"},
         "line_items": [{"id": number * 10, "quantity": 2, "total": "10.00"}],
         "labels": [{"sender": BOLDT}] if tracking else [],
+        "notes": [],
         "shopbridge": {"key": key, "tracking": tracking, "refunds": back},
     }
 
@@ -34,7 +35,7 @@ def sold(number: int, status: str, tracking: list[Any]) -> dict[str, Any]:
     return {
         "id": number,
         "status": status,
-        "billing": {},
+        "billing": {"email": "mia@customer.example"},
         "shipping": {"last_name": "Muster"},
         "line_items": [{"id": 1, "name": "Kräuterdose"}],
         "shopbridge": {"tracking": tracking, "refunds": []},
@@ -63,7 +64,11 @@ def day() -> Network:
                     supplied(1, "t:1", "completed", [parcel(GOOD)], [back]),
                     supplied(2, "t:2", "cancelled", [], []),
                     supplied(3, "t:3", "completed", [], []),
-                ]
+                ],
+                "products": [
+                    {"name": "Kräuterdose", "release": {"state": "released", "reasons": []}},
+                    {"name": "Salbei", "release": {"state": "not_released", "reasons": [{"text": "Ohne GTIN."}]}},
+                ],
             }
         ],
         retailers=[
@@ -93,6 +98,8 @@ def test_a_day_on_which_everything_agrees(day: Network) -> None:
     judged = compare(day)
     assert judged.wrong == []
     assert judged.figures == {
+        "products": 2,
+        "not_released": 1,
         "orders": 3,
         "trades": 3,
         "mirrored_cancellations": 1,
@@ -159,6 +166,13 @@ FAULTS: dict[str, Callable[[Network], Network]] = {
         lambda books: books["orders"][0]["labels"].append({"sender": {"company": "Kräuterhof Krause"}})
     ),
     "a label without a sender": _shop(lambda books: books["orders"][0]["labels"].append({"sender": None})),
+    "a product that is not released and nobody says why": _shop(
+        lambda books: books["products"][1]["release"].update(reasons=[])
+    ),
+    "a product of which nobody says anything": _shop(lambda books: books["products"][0].update(release=None)),
+    "a customer's mail address in the supplier's shop": _shop(
+        lambda books: books["orders"][0]["notes"].append({"note": "Frag MIA@customer.example"})
+    ),
     "a product that names the supplier": _shop(
         lambda books: books["products"][0].update(brand="KRÄUTERHOF KRAUSE"), "retailers"
     ),

@@ -53,6 +53,13 @@ def test_both_sides_agree_after_a_short_day_and_nothing_stays_behind(short_folde
     assert (told["duplicate_orders"], told["lost"], told["disagreements"]) == (0, 0, 0)
     assert min(told["shipped_at_marketplace"], told["cancelled_both"], told["refunded_both"]) > 0
     assert told["stock_changes_measured"] >= 15
+    network = told["network"]
+    assert network["orders"] >= 14
+    assert network["trades"] > network["orders"]
+    assert min(network["mirrored_cancellations"], network["not_released"]) > 0
+    assert min(network[f"{what}_minor"] for what in ("refunded", "released", "held", "receivable")) > 0
+    zero = ("ledger_sum", "released_without_tracking", "leaks_of_supplier_identity")
+    assert [network[name] for name in zero] == [0, 0, 0]
     assert "kill -9" in done.stdout
     assert "FLUSHALL" in done.stdout
     assert left_in(short_folder) == []
