@@ -62,16 +62,13 @@ def sealed_columns() -> list[tuple[Table, Column[Any]]]:
 def _column(table: Table, column: Column[Any]) -> tuple[int, int]:
     """(resealed, could not be opened); a batch is a transaction, so nobody waits long."""
     raw = type_coerce(column, LargeBinary)
+    (key,) = (
+        table.primary_key.columns
+    )  # `id`, or what the row belongs to where there is one row for each (profile)
     last, done, closed = 0, 0, 0
     while True:
         old = (column.is_not(None), func.substr(raw, 1, len(safe.vault.prefix)) != safe.vault.prefix)
-        query = (
-            select(table.c.id, raw)
-            .where(table.c.id > last, *old)
-            .order_by(table.c.id)
-            .limit(BATCH)
-            .with_for_update()
-        )
+        query = select(key, raw).where(key > last, *old).order_by(key).limit(BATCH).with_for_update()
         rows = db.session.execute(query).all()
         if not rows:
             return done, closed
@@ -83,7 +80,7 @@ def _column(table: Table, column: Column[Any]) -> tuple[int, int]:
                 closed += 1
                 continue
             db.session.execute(
-                update(table).where(table.c.id == row_id).values({column: type_coerce(fresh, LargeBinary)})
+                update(table).where(key == row_id).values({column: type_coerce(fresh, LargeBinary)})
             )
             done += 1
         db.session.commit()

@@ -20,9 +20,10 @@ from members_world import NOW, a_trade, goods, member, released
 
 from app import accounts, cli, logs
 from app.config import SETTINGS
-from app.extensions import db
+from app.extensions import db, safe
 from app.flows import network_members as members
 from app.models import Account, Partnership, Product, Profile, Release
+from app.vault import generate_key
 
 Run = Callable[..., Result]
 COMPLETE = (
@@ -238,3 +239,20 @@ def test_nothing_is_written_when_only_looked_at(run: Run, session: Session, anna
     run("profile", "show", "--account", "Anna")
     run("released", "--account", "Anna")
     assert session.execute(text("SELECT count(*) FROM profile")).scalar() == 0
+
+
+def test_an_account_number_is_sealed_and_sealed_anew(
+    run: Run, app: Flask, session: Session, anna: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The profile has no `id` of its own, so `reseal` must find its key."""
+    member(session, anna, "Anna e.K.")
+    session.commit()
+    stored = bytes(session.execute(text("SELECT bank FROM profile")).scalar_one())
+    assert b"DE89" not in stored
+    old, before = app.config["SHOPBRIDGE_MASTER_KEYS"][0], safe.vault
+    monkeypatch.setenv("SHOPBRIDGE_MASTER_KEYS", f"{generate_key()},{old}")
+    try:
+        assert told(CliRunner().invoke(cli.main, ["reseal", "--json"]))["resealed"]["profile.bank"] == 1
+    finally:
+        safe.bind(before)
+    assert bytes(session.execute(text("SELECT bank FROM profile")).scalar_one()) != stored

@@ -123,7 +123,7 @@ class ReleaseQuery(PageQuery):
 # --- what is answered ----------------------------------------------------------------------------------------------------------
 
 
-class AddressShown(Schema):
+class MemberAddress(Schema):
     """A postal address."""
 
     first_name = fields.String()
@@ -146,8 +146,8 @@ class ProfileShown(Schema):
     account = fields.String(metadata={"description": "Its name."})
     supplier = fields.Boolean()
     retailer = fields.Boolean()
-    address = fields.Nested(AddressShown)
-    return_address = fields.Nested(AddressShown, allow_none=True)
+    address = fields.Nested(MemberAddress)
+    return_address = fields.Nested(MemberAddress, allow_none=True)
     vat_id = shapes.word()
     bank = fields.Raw(allow_none=True, metadata={"description": "iban, bic, holder"})
     documents = fields.List(fields.Raw())
