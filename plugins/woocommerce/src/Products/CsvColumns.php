@@ -121,7 +121,7 @@ class CsvColumns
         }
         $problem = implode(' ', array_filter($problems));
         if ($problem !== '') {
-            throw new \UnexpectedValueException(esc_html($problem));
+            throw new \UnexpectedValueException($problem);
         }
         return $product;
     }
