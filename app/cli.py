@@ -65,6 +65,12 @@ def _network() -> ModuleType:
     return network
 
 
+def _money() -> ModuleType:
+    from app.commands import money
+
+    return money
+
+
 # Where each command is; imported when it is asked for, so that `shopbridge --help` answers at once.
 PLACES: dict[str, tuple[Place, str]] = {
     "up": (_running, "Run the whole bridge on this machine."),
@@ -91,6 +97,7 @@ PLACES: dict[str, tuple[Place, str]] = {
     "remove": (_acting, "Unplug a shop or a marketplace; what it did stays readable."),
     "sync": (_acting, "Send offers to a marketplace, or leave them as they are."),
     "network": (_network, "The dropshipping network: profiles, partners, releases, trades."),
+    "money": (_money, "The network's payments: provider, open payments, payouts, statements."),
     "reseal": (_sealing, "Encrypt everything anew under the newest master key."),
     "doctor": (_checking, "Say what is wrong, and what to do."),
     "conformance": (_checking, "Test a supplier system against the protocol."),

@@ -64,7 +64,7 @@ def connect() -> None:
 
 
 def _marketplace_command(provider: Provider) -> click.Command:
-    @click.command(provider.key, help=_explained(provider), short_help=f"Plug in {provider.name}.")
+    @click.command(provider.key, help=explained(provider), short_help=f"Plug in {provider.name}.")
     @click.option("--account", metavar="NAME", help="The merchant; made on first use.")
     @click.option(
         "--connection", metavar="KEY", help="Change settings of this connection instead of making one."
@@ -89,12 +89,12 @@ def _marketplace_command(provider: Provider) -> click.Command:
     ) -> None:
         if (account is None) == (connection is None):
             stop("Say for whom: --account NAME for a new connection, or --connection KEY to change one.")
-        values = _read(provider, given)
+        values = read_given(provider, given)
         with opening.bridge() as app:
             if connection is not None:
                 _change(provider, connection, values, as_json)
                 return
-            values = _complete(provider, values, as_json)
+            values = ask_missing(provider, values, as_json)
             owner = finding.account_or_new(db.session(), str(account), quiet=as_json)
             made = accounts.connect_marketplace(
                 db.session(), owner, provider.key, values, name=name, base_url=base_url,
@@ -115,7 +115,7 @@ def _change(provider: Provider, word: str, values: dict[str, Any], as_json: bool
     _tell_checked(found, look(found), as_json)
 
 
-def _explained(provider: Provider) -> str:
+def explained(provider: Provider) -> str:
     lines = [
         f"Plug in {provider.name}. Settings for --set; required ones are asked for on a terminal:",
         "",
@@ -127,7 +127,7 @@ def _explained(provider: Provider) -> str:
     return "\n".join(lines)
 
 
-def _read(provider: Provider, given: tuple[str, ...]) -> dict[str, Any]:
+def read_given(provider: Provider, given: tuple[str, ...]) -> dict[str, Any]:
     """NAME=VALUE pairs, each turned into what its field expects."""
     known = provider.settings().fields
     values: dict[str, Any] = {}
@@ -163,7 +163,7 @@ def _kind(field: fields.Field[Any]) -> str:
     return "a whole number" if isinstance(field, fields.Integer) else 'a JSON object such as {"de": 1}'
 
 
-def _complete(provider: Provider, values: dict[str, Any], as_json: bool) -> dict[str, Any]:
+def ask_missing(provider: Provider, values: dict[str, Any], as_json: bool) -> dict[str, Any]:
     """Ask for required settings that are missing, where somebody can answer."""
     for name, field in provider.settings().fields.items():
         if not field.required or name in values:
