@@ -194,6 +194,7 @@ class Sent:
     scanned: bool = False
     delivered_at: datetime | None = None
     value: int | None = None
+    released_at: datetime | None = None
 
 
 @dataclass
@@ -202,12 +203,10 @@ class Story:
 
     terms: Terms
     captured: int = 0
-    sent: bool = False
     failed: bool = False
     cancelled: bool = False
     parcels: dict[str, Sent] = field(default_factory=dict)
     returned: dict[str, Share] = field(default_factory=dict)  # refunds, cancellations and lost disputes
-    refused: set[str] = field(default_factory=set)
     disputes: dict[str, Share] = field(default_factory=dict)  # the open ones
     closed: set[str] = field(default_factory=set)
     paid: int = 0
@@ -278,8 +277,7 @@ class SecondLedger:
         self.now = now
         self.reserve_bp = reserve_bp
         self.stories: dict[str, Story] = {}
-        self.numbers: dict[str, tuple[Terms, datetime]] = {}  # tracking number -> who used it first, and when
-        self.seen: dict[tuple[str, str], tuple[bool, datetime | None]] = {}  # parcel -> scanned, delivered at
+        self.numbers: dict[tuple[str, str], tuple[Terms, datetime]] = {}  # supplier, number -> first use
         self.payouts: dict[str, tuple[str, dict[str, int]] | None] = {}
         self.blocked: set[str] = set()
 
@@ -297,7 +295,8 @@ class SecondLedger:
             self._end_payout(event.key, done=event.done)
         elif isinstance(event, LookAtDue):
             for story in self.stories.values():
-                self._release_what_may_be(story)
+                for sent in story.parcels.values():
+                    self._release(story, sent, due=True)
         else:
             self._play_trade(self.stories[event.trade], event)
         self._net()
@@ -306,8 +305,6 @@ class SecondLedger:
         match event:
             case Captured():
                 self._capture(story)
-            case CaptureSent():
-                story.sent = True
             case CaptureFailed():
                 story.failed = story.failed or not story.captured
             case Parcel(_, parcel, number, units):
@@ -322,43 +319,37 @@ class SecondLedger:
                 self._dispute(story, key, amount)
             case DisputeOver(_, key, won):
                 self._decide(story, key, won=won)
-            case Status():
-                pass  # A word moves no money (K8).
+            case CaptureSent() | Status():
+                pass  # Words move no money (K8).
 
     # --- in and to the supplier ---
 
     def _capture(self, story: Story) -> None:
-        if story.captured or story.failed or (story.cancelled and not story.sent):
-            return  # What was withdrawn before it was sent cannot come.
+        if story.captured or story.failed:
+            return
         story.captured = story.terms.total
         if story.cancelled:
             # The money came although nobody wanted it any more: it goes back at once (K9).
             story.returned["cancel"] = Share(escrow=story.captured)
-        self._release_what_may_be(story)
 
     def _ship(self, story: Story, parcel: str, number: str | None, units: Mapping[str, int]) -> None:
-        if parcel in story.parcels or story.cancelled or story.failed:
+        if parcel in story.parcels or story.cancelled or not story.captured:
             return
         if not self._counts(story, number) or not self._fits(story, units):
             return
-        scanned, delivered_at = self.seen.get((story.terms.key, parcel), (False, None))
-        story.parcels[parcel] = Sent(dict(units), scanned, delivered_at)
-        self.numbers.setdefault(compact(number or ""), (story.terms, self.now))
-        self._release_what_may_be(story)
+        sent = story.parcels[parcel] = Sent(dict(units))
+        self.numbers.setdefault((story.terms.supplier, compact(number or "")), (story.terms, self.now))
+        self._release(story, sent)
 
     def _counts(self, story: Story, number: str | None) -> bool:
         """Whether it may be a tracking number, and nobody used it before but for the same recipient within 48 hours."""
         if number is None or not is_tracking_number(number):
             return False
-        if (used := self.numbers.get(compact(number))) is None:
+        if (used := self.numbers.get((story.terms.supplier, compact(number)))) is None:
             return True
         terms, at = used
-        same = terms.key == story.terms.key or (
-            terms.supplier == story.terms.supplier
-            and terms.recipient is not None
-            and terms.recipient == story.terms.recipient
-        )
-        return same and at <= self.now <= at + timedelta(hours=48)
+        mates = terms.key != story.terms.key and terms.recipient == story.terms.recipient is not None
+        return mates and abs(self.now - at) <= timedelta(hours=48)
 
     @staticmethod
     def _fits(story: Story, units: Mapping[str, int]) -> bool:
@@ -370,30 +361,28 @@ class SecondLedger:
         )
 
     def _see(self, story: Story, parcel: str, kind: Evidence) -> None:
-        _, delivered_at = self.seen.get((story.terms.key, parcel), (False, None))
-        if kind == "delivered" and delivered_at is None:
-            delivered_at = self.now
-        self.seen[story.terms.key, parcel] = True, delivered_at  # Who delivered it has scanned it.
-        if parcel in story.parcels:
-            story.parcels[parcel].scanned, story.parcels[parcel].delivered_at = True, delivered_at
-        self._release_what_may_be(story)
-
-    def _release_what_may_be(self, story: Story) -> None:
-        if not story.captured or story.cancelled or story.frozen:
+        if (sent := story.parcels.get(parcel)) is None:
             return
-        for sent in story.parcels.values():
-            if sent.value is None and self._is_met(story.terms, sent):
-                goods = sum(count * story.terms.lines[name][1] for name, count in sent.units.items())
-                first = all(other.value is None for other in story.parcels.values())
-                sent.value = min(goods + (story.terms.shipping if first else 0), story.escrow)
+        sent.scanned = True  # Who delivered it has scanned it.
+        if kind == "delivered" and sent.delivered_at is None:
+            sent.delivered_at = self.now
+        self._release(story, sent)
 
-    def _is_met(self, terms: Terms, sent: Sent) -> bool:
-        """The policy (K11)."""
-        if terms.policy == "tracking":
-            return True
-        if terms.policy == "carrier_scan":
-            return sent.scanned
-        return sent.delivered_at is not None and sent.delivered_at + timedelta(days=terms.days) <= self.now
+    def _release(self, story: Story, sent: Sent, *, due: bool = False) -> None:
+        """What the policy lets go (K11). Time alone releases only when the clock looks (`due`)."""
+        if sent.value is not None or story.cancelled or story.frozen:
+            return
+        policy, days = story.terms.policy, timedelta(days=story.terms.days)
+        if policy == "carrier_scan" and not sent.scanned:
+            return
+        if policy == "delivered" and (
+            sent.delivered_at is None or (days and not (due and sent.delivered_at + days <= self.now))
+        ):
+            return
+        goods = sum(count * story.terms.lines[name][1] for name, count in sent.units.items())
+        first = all(other.value is None for other in story.parcels.values())
+        sent.value = min(goods + (story.terms.shipping if first else 0), story.escrow)
+        sent.released_at = self.now
 
     # --- back to the retailer ---
 
@@ -403,12 +392,8 @@ class SecondLedger:
         return Share(escrow, amount - escrow)
 
     def _refund(self, story: Story, key: str, amount: int) -> None:
-        if key in story.returned or key in story.refused:
-            return
-        if amount <= 0 or amount > story.captured - story.gone:
-            story.refused.add(key)
-            return
-        story.returned[key] = self._split(story, amount)
+        if key not in story.returned and 0 < amount <= story.captured - story.gone:
+            story.returned[key] = self._split(story, amount)
 
     def _cancel(self, story: Story, key: str) -> None:
         if story.cancelled:
@@ -418,7 +403,8 @@ class SecondLedger:
             story.returned[f"cancel {key}"] = self._split(story, left)
 
     def _dispute(self, story: Story, key: str, amount: int) -> None:
-        if key in story.disputes or key in story.closed or amount <= 0:
+        held = story.disputes.get(key)
+        if key in story.closed or amount <= 0 or (held is not None and held.amount):
             return
         # A bank that wants more than there is holds nothing, and its dispute freezes the order all the same.
         fits = amount <= story.captured - story.gone
@@ -434,7 +420,8 @@ class SecondLedger:
         elif story.cancelled:
             # A cancelled order ends with everything refunded (invariant 9).
             story.returned[f"dispute {key}"] = self._split(story, share.amount)
-        self._release_what_may_be(story)
+        for sent in story.parcels.values():
+            self._release(story, sent)
 
     # --- out to the supplier ---
 
@@ -445,9 +432,9 @@ class SecondLedger:
         if supplier in self.blocked:
             return
         mine = [story for story in self._of(supplier, currency) if not story.frozen]
-        owed = sum(story.claim for story in self._of(supplier, currency) if story.claim < 0)
-        amount = sum(story.claim for story in mine if story.claim > 0) + owed
-        amount -= half_up(max(amount, 0), self.reserve_bp)
+        owed = sum(-story.claim for story in self._of(supplier, currency) if story.claim < 0)
+        amount = sum(story.claim for story in mine if story.claim > 0) - owed
+        amount -= self._reserve(supplier, currency)
         parts: dict[str, int] = {}
         for story in mine:
             part = min(story.claim, amount)
@@ -457,6 +444,18 @@ class SecondLedger:
                 amount -= part
         if parts:
             self.payouts[key] = ("under way", parts)
+
+    def _reserve(self, supplier: str, currency: str) -> int:
+        """A percentage of what the trades with a release in the last 30 days earned."""
+        since = self.now - timedelta(days=30)
+        earned = sum(
+            story.earned
+            for story in self._of(supplier, currency)
+            if any(
+                sent.released_at is not None and sent.released_at >= since for sent in story.parcels.values()
+            )
+        )
+        return half_up(earned, self.reserve_bp)
 
     def _end_payout(self, key: str, *, done: bool) -> None:
         payout = self.payouts.get(key)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 
 import pytest
+import time_machine
+from real_ledger import Cast, RealLedger
 from second_ledger import SecondLedger
+from sqlalchemy.orm import Session
 from stories import Golden, posted, read
+
+from app import ledger
 
 STORIES = read()
 
@@ -57,3 +63,39 @@ def played(story: Golden, times: int = 1) -> dict[str, object]:
         for _ in range(times):
             ledger.play(transaction.event)
     return {terms.key: ledger.balances(terms.key) for terms in story.trades}
+
+
+# --- the bridge's own ledger ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def played_for_real(network: tuple[Session, Cast]) -> Iterator[Callable[..., RealLedger]]:
+    """Plays a story in a transaction that is rolled back."""
+    session, cast = network
+
+    def play(story: Golden, times: int = 1) -> RealLedger:
+        real = RealLedger(session, cast, reserve_bp=story.reserve_bp)
+        with time_machine.travel(story.transactions[0].at, tick=False) as clock:
+            for terms in story.trades:
+                real.open(terms)
+            for transaction in story.transactions:
+                clock.move_to(transaction.at)
+                for _ in range(times):
+                    real.play(transaction.event)
+                real.settled()
+                assert ledger.breaches(session) == [], f"after line {transaction.line}"
+        return real
+
+    yield play
+    session.rollback()
+    session.expunge_all()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("story", STORIES, ids=str)
+def test_the_bridge_comes_to_the_same_end(
+    story: Golden, times: int, played_for_real: Callable[..., RealLedger]
+) -> None:
+    """Once, and with every event twice in a row."""
+    real = played_for_real(story, times)
+    assert {terms.key: real.balances(terms.key) for terms in story.trades} == story.ends
