@@ -20,7 +20,15 @@ from sqlalchemy.orm import Session
 
 from app import inbox, outbox, queues, reservations, trades
 from app.extensions import db
-from app.flows import compare_money, label_sender, order_placed, order_shipped, pay, products_released
+from app.flows import (
+    compare_money,
+    label_sender,
+    order_placed,
+    order_shipped,
+    pay,
+    products_released,
+    supplier_orders,
+)
 from app.models import Attempt, Connection, Heartbeat, Idempotency, Order, Pairing, Schedule
 from app.registry import provider
 from app.rules import waiting
@@ -157,6 +165,11 @@ def alarm_before_deadlines(session: Session, now: datetime) -> None:
         session.commit()
 
 
+def warn_of_unfetched_orders(session: Session, now: datetime) -> None:
+    """Orders that a supplier system without an address has not fetched in time (D6)."""
+    supplier_orders.warn(session, now)
+
+
 def look_after_money(session: Session, now: datetime) -> None:
     """Payments whose last word is missing are asked about; once a day what is payable is paid out and the books are compared (K8, K11)."""
     pay.ask_open(session, now)
@@ -181,6 +194,7 @@ PARTS: tuple[Callable[[Session, datetime], None], ...] = (
     catch_up_orders,
     look_at_releases,
     alarm_before_deadlines,
+    warn_of_unfetched_orders,
     look_after_money,
     beat,
 )

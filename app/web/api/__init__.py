@@ -14,10 +14,10 @@ from werkzeug.exceptions import HTTPException
 
 from app.shops import envelope
 from app.web import answers, bodies
-from app.web.api import cases, commands, connections, events, network, offers, orders, shapes
+from app.web.api import cases, commands, connections, events, network, offers, orders, shapes, supplier
 from app.web.api.caller import Stop, authenticate
 
-MODULES = (events, commands, orders, offers, connections, cases, network)
+MODULES = (events, commands, orders, offers, connections, cases, network, supplier)
 
 
 class BridgeApi(Api):
