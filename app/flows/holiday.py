@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.models import Account, Connection, Offer
+from app import reservations
+from app.models import Account, Connection, Listing, Offer, Product
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,13 @@ class Progress:
 
 
 def switch(session: Session, account: Account, on: bool, marketplace: Connection | None = None) -> int:
-    """Switch it for one marketplace or for the whole account. Answers how many offers will be sent anew."""
+    """Switch it for one marketplace or for the whole account; then retailers of the network sell nothing of it either (K4). Answers how many
+    offers will be sent anew.
+    """
     if marketplace is None:
         account.holiday = on
+        mine = select(Product.id).where(Product.account_id == account.id)
+        reservations.mark_listings(session, Listing.product_id.in_(mine))
     else:
         marketplace.holiday = on
     where = [Offer.account_id == account.id]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from listings import ASSAM, goods, offer
 from network_world import Network
@@ -258,6 +258,8 @@ pushing = st.tuples(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(happening | pushing, max_size=25))
+@example([("push", 0, "lost", None), ("gtin", 0, 0)])
+@example([("push", 0, "well", ("stock", 0, 0)), ("push", 0, "lost", ("stock", 5, 0))])
 def test_never_more_than_can_be_sold_is_sent_and_in_the_end_exactly_that_is_shown(
     story: Story, history: list[tuple[Any, ...]]
 ) -> None:

@@ -28,7 +28,7 @@ from world import call
 
 from app import jobs, outbox, queues, reservations
 from app.extensions import db
-from app.flows import catalogue, push_listings
+from app.flows import catalogue, holiday, push_listings
 from app.models import Account, Case, Connection, Listing, Offer, Product
 from app.shops.woocommerce.client import WooCommerceClient
 
@@ -200,12 +200,15 @@ def test_a_supplier_who_is_not_connected_any_more_sells_nothing(network: Network
 
 
 def test_the_suppliers_holiday_is_everybodys(network: Network, assam: int) -> None:
-    network.session.get_one(Account, network.anna.account.id).holiday = True
-    reservations.mark_offers(db.session(), [assam])
+    holiday.switch(db.session(), network.session.get_one(Account, network.anna.account.id), on=True)
     network.session.commit()
     network.work()
     assert stocks(network, assam) == [0, 0]
     assert listing(network, network.boldt, assam).reason_code == "listing.supplier_on_holiday"
+    holiday.switch(db.session(), network.session.get_one(Account, network.anna.account.id), on=False)
+    network.session.commit()
+    network.work()
+    assert stocks(network, assam) == [10, 10]
 
 
 def test_what_was_never_in_a_shop_is_not_put_there_at_0(network: Network) -> None:
@@ -532,7 +535,7 @@ def gtin13(number: int) -> str:
 
 
 def test_a_hundred_stocks_at_two_retailers(network: Network, record_property: Any) -> None:
-    """The figures of a thousand stand in bench/listings.py; here it must only be complete, and say how long it took."""
+    """Complete, and it says how long it took."""
     count = 100
     products = offer(
         network, network.anna, *(goods(f"T-{place:03d}", gtin13(place)) for place in range(count))

@@ -247,7 +247,7 @@ def test_both_providers_use_this_client_and_have_labels_in_two_languages() -> No
             "dealer_prices": "net",
             "dealer_vat_percent": None,
             "locale": "de",
-        }
+        } | ({"fetch_hours": 24} if key == "standard" else {})
         for name, each in settings.fields.items():
             assert set(each.metadata["label"]) == {"de", "en"}, name
             assert set(each.metadata["help"]) == {"de", "en"}, name
