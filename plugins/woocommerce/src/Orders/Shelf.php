@@ -126,6 +126,18 @@ class Shelf
         return $product !== null && $product->is_type('external') ? null : $product;
     }
 
+    /** Whether no other product has this SKU. One in the trash counts: WooCommerce refuses to save a second one with it. */
+    public function isSkuFree(string $sku, int $productId): bool
+    {
+        global $wpdb;
+        $owner = (int) wc_get_product_id_by_sku($sku);
+        if ($owner === 0) {
+            $query = "SELECT product_id FROM {$wpdb->prefix}wc_product_meta_lookup WHERE sku = %s AND product_id <> %d LIMIT 1";
+            $owner = (int) $wpdb->get_var($wpdb->prepare($query, $sku, $productId));
+        }
+        return $owner === 0 || $owner === $productId;
+    }
+
     /** A product that was made for this key, also when our own tables were lost meanwhile. */
     public function productByKey(string $key): ?\WC_Product
     {

@@ -128,7 +128,7 @@ class ReleaseScreens
         $key = in_array($chosen, array(Releases::RELEASED, Releases::NOT_RELEASED), true) ? Releases::STATE : Releases::CODE;
         // A product is shown when it or one of its variations is meant.
         $meant = "SELECT IF(p.post_type = 'product_variation', p.post_parent, p.ID) FROM {$wpdb->postmeta} m JOIN {$wpdb->posts} p ON p.ID = m.post_id
-            WHERE m.meta_key = %s AND m.meta_value = %s";
+            WHERE m.meta_key = %s AND m.meta_value = %s AND " . Releases::sold();
         return $where . $wpdb->prepare(" AND {$wpdb->posts}.ID IN ($meant)", $key, $chosen);
     }
 

@@ -64,7 +64,7 @@ class Releases
         global $wpdb;
         $query = "SELECT m.meta_value AS state, COUNT(DISTINCT m.post_id) AS number FROM {$wpdb->postmeta} m
             JOIN {$wpdb->posts} p ON p.ID = m.post_id
-            WHERE m.meta_key = %s AND p.post_type IN ('product', 'product_variation') AND p.post_status <> 'trash' GROUP BY m.meta_value";
+            WHERE m.meta_key = %s AND " . self::sold() . ' GROUP BY m.meta_value';
         $counts = array(self::RELEASED => 0, self::NOT_RELEASED => 0);
         foreach ($wpdb->get_results($wpdb->prepare($query, self::STATE), ARRAY_A) as $row) {
             $counts[(string) $row['state']] = (int) $row['number'];
@@ -82,14 +82,21 @@ class Releases
         global $wpdb;
         $query = "SELECT m.meta_value AS code, COUNT(DISTINCT m.post_id) AS number, MAX(m.post_id) AS example FROM {$wpdb->postmeta} m
             JOIN {$wpdb->posts} p ON p.ID = m.post_id
-            WHERE m.meta_key = %s AND p.post_type IN ('product', 'product_variation') AND p.post_status <> 'trash'
-            GROUP BY m.meta_value ORDER BY number DESC, code LIMIT 50";
+            WHERE m.meta_key = %s AND " . self::sold() . ' GROUP BY m.meta_value ORDER BY number DESC, code LIMIT 50';
         $told = array();
         foreach ($wpdb->get_results($wpdb->prepare($query, self::CODE), ARRAY_A) as $row) {
             $code = (string) $row['code'];
             $told[] = array('code' => $code, 'text' => self::textOf((int) $row['example'], $code), 'count' => (int) $row['number']);
         }
         return $told;
+    }
+
+    /** The posts `p` that are sold themselves: a product with variations is none of them. */
+    public static function sold(): string
+    {
+        global $wpdb;
+        return "p.post_type IN ('product', 'product_variation') AND p.post_status <> 'trash'
+            AND NOT EXISTS (SELECT 1 FROM {$wpdb->posts} v WHERE v.post_parent = p.ID AND v.post_type = 'product_variation')";
     }
 
     private static function textOf(int $productId, string $code): string

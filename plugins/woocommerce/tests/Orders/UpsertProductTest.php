@@ -143,6 +143,14 @@ final class UpsertProductTest extends ShopTestCase
         self::assertArrayNotHasKey('sku', $this->product($done)->props, 'the number is taken, so this one goes without');
     }
 
+    public function testASkuInTheTrashIsTakenTooBecauseWooCommerceSaysSo(): void
+    {
+        $this->own(array('sku' => 'DS-1', 'status' => 'trash'));
+        self::assertArrayNotHasKey('sku', $this->product($this->upsert(array('sku' => 'DS-1')))->props);
+        $this->expectExceptionObject(new Refusal('data.invalid', 'data.sku belongs to another product.', 'data.sku'));
+        $this->upsert(array('key' => 'network:2', 'gtin' => null, 'sku' => 'DS-1', 'managed' => false));
+    }
+
     public function testASkuMatchesAProductWithoutAGtinAndGivesItTheGtin(): void
     {
         $own = $this->own(array('sku' => 'TEE-1'));
@@ -189,10 +197,12 @@ final class UpsertProductTest extends ShopTestCase
             self::assertSame(array('product.not_found', 'data.key'), array($refusal->reason, $refusal->field));
         }
         $again = $this->upsert(array());
-        self::assertTrue($again->data['created']);
-        self::assertNotSame($first->data['product_id'], $again->data['product_id']);
+        self::assertSame(array($first->data['product_id'], false), array($again->data['product_id'], $again->data['created']));
+        self::assertSame('publish', $this->product($again)->props['status'], 'out of the trash and on sale, as the import says');
         unset(\FakeShop::$products[(int) $again->data['product_id']]);
-        self::assertTrue($this->upsert(array())->data['created']);
+        $anew = $this->upsert(array());
+        self::assertTrue($anew->data['created']);
+        self::assertNotSame($first->data['product_id'], $anew->data['product_id']);
     }
 
     public function testTheKeyInTheProductItselfIsFoundWhenOurTableIsLost(): void

@@ -86,6 +86,13 @@ final class FakeDatabase
         if (preg_match("/SELECT object_id FROM `wp_shopbridge_keys` WHERE kind = '(.*?)' AND name = '(.*?)'/", $query, $found) === 1) {
             return $this->keys[$found[1] . ' ' . $found[2]]['object_id'] ?? null;
         }
+        if (preg_match("/wc_product_meta_lookup WHERE sku = '(.*?)' AND product_id <> (\d+)/", $query, $found) === 1) {
+            foreach (FakeShop::$products as $id => $product) {
+                if ($product->get_sku() === $found[1] && $id !== (int) $found[2]) {
+                    return (string) $id;
+                }
+            }
+        }
         return strpos($query, '_LOCK(') !== false ? '1' : null;
     }
 

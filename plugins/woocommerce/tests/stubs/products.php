@@ -221,6 +221,12 @@ function as_schedule_single_action(int $at, string $hook, array $arguments = arr
     return count(FakeShop::$scheduled);
 }
 
+function wp_untrash_post(int $id): bool
+{
+    FakeShop::$products[$id]->props['status'] = 'draft';
+    return true;
+}
+
 function wc_rest_upload_image_from_url(string $url)
 {
     return isset(FakeTerms::$pictures[$url]) ? array('url' => $url) : new WP_Error('upload', 'not found');

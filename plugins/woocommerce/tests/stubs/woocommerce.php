@@ -393,7 +393,7 @@ function wc_get_product($id)
 function wc_get_product_id_by_sku(string $sku): int
 {
     foreach (FakeShop::$products as $product) {
-        if ($product->get_sku() === $sku) {
+        if ($product->get_sku() === $sku && $product->get_status() !== 'trash') {
             return $product->get_id();
         }
     }

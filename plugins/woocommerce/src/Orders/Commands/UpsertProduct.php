@@ -49,9 +49,7 @@ final class UpsertProduct implements Command
         $created = false;
         $known = $this->once->find('product', $key);
         if ($known > 0 && !$this->isThere($known)) {
-            // The merchant had deleted it and has imported it again: then everything is sent. A mere update is refused below.
-            $this->mayBeMadeAgain($data);
-            $this->once->forget('product', $key);
+            $this->bringBack($known, $key, $data);
         }
         $made = $this->once->run(
             'product',
@@ -103,10 +101,18 @@ final class UpsertProduct implements Command
         return $product;
     }
 
-    private function mayBeMadeAgain(CommandData $data): void
+    /** The merchant had deleted it. When he imports it again everything is sent; a mere update is refused. */
+    private function bringBack(int $id, string $key, CommandData $data): void
     {
         if (!$data->has('name') || !$data->has('price')) {
             throw new Refusal('product.not_found', 'The product of this key was deleted in the shop.', 'data.key');
+        }
+        if (wc_get_product($id) instanceof \WC_Product) {
+            // From the trash, where it still holds its SKU. It comes back as a draft, so the status that is told now is news.
+            wp_untrash_post($id);
+            delete_metadata('post', $id, ManagedProduct::STATUS);
+        } else {
+            $this->once->forget('product', $key);
         }
     }
 
@@ -184,9 +190,12 @@ final class UpsertProduct implements Command
         $keep = $managed && !ManagedProduct::isOurs($product);
         $sku = $data->optional('sku', 100);
         if ($sku !== '' && !($keep && (string) $product->get_sku() !== '')) {
-            $owner = (int) wc_get_product_id_by_sku($sku);
-            // Another supplier's or the merchant's own article may have the same number: then this one goes without.
-            if (!$managed || $owner === 0 || $owner === $product->get_id()) {
+            $isFree = $this->shelf->isSkuFree($sku, $product->get_id());
+            if (!$managed && !$isFree) {
+                throw $data->invalid('sku', 'belongs to another product');
+            }
+            // A listing goes without when another article, also one in the trash, has the same number.
+            if ($isFree) {
                 $product->set_sku($sku);
             }
         }
