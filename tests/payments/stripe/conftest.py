@@ -49,11 +49,10 @@ class LocalStripe:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read() or b"null")
 
-    def webhook(self, url: str) -> None:
+    def webhook(self, url: str, *events: str) -> None:
         """Its signed events go there from now on."""
-        body = json.dumps(
-            {"url": url, "secret": WEBHOOK_SECRET, "events": ["payment_intent.succeeded"]}
-        ).encode()
+        wanted = events or ("payment_intent.succeeded",)
+        body = json.dumps({"url": url, "secret": WEBHOOK_SECRET, "events": wanted}).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/_config/webhooks/bridge", body, headers)
         with urllib.request.urlopen(request, timeout=10):
