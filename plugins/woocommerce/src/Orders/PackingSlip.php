@@ -1,8 +1,8 @@
 <?php
 
 /**
- * The button for a packing slip without a trace of the supplier: the bridge makes the PDF, this passes it on. What goes wrong is said in
- * words on a page of its own; the order is not touched.
+ * The button for a packing slip without a trace of the supplier, on the order pages of both shops: the bridge makes the PDF, this passes it
+ * on. What goes wrong is said in words on a page of its own; the order is not touched.
  */
 
 declare(strict_types=1);
@@ -12,6 +12,7 @@ namespace Shopbridge\Orders;
 use Shopbridge\Labels\Sender;
 use Shopbridge\Outbox\Answer;
 use Shopbridge\Outbox\Transport;
+use Shopbridge\Products\ManagedProduct;
 use Shopbridge\Settings\Connection;
 
 class PackingSlip
@@ -43,7 +44,7 @@ class PackingSlip
 
     public function button(\WC_Order $order): void
     {
-        if (Sender::of($order) === null || !$this->connection->exists()) {
+        if (!self::isOfNetwork($order) || !$this->connection->exists()) {
             return;
         }
         $this->shown = $order->get_id();
@@ -69,7 +70,7 @@ class PackingSlip
         $this->mayOrDie(self::ACTION);
         $id = isset($_POST['order_id']) ? sanitize_text_field(wp_unslash($_POST['order_id'])) : '';
         $order = wc_get_order(ctype_digit($id) ? (int) $id : 0);
-        if (!$order instanceof \WC_Order || Sender::of($order) === null) {
+        if (!$order instanceof \WC_Order || !self::isOfNetwork($order)) {
             $this->fail(__('This is not an order of the dropshipping network.', 'shopbridge'), 404);
             return;
         }
@@ -80,6 +81,22 @@ class PackingSlip
             return;
         }
         $this->stream('packing-slip-' . $order->get_id() . '.pdf', $answer->bytes);
+    }
+
+    /** The supplier's order has a sender; the retailer's own order has products that came through the network. */
+    private static function isOfNetwork(\WC_Order $order): bool
+    {
+        if (Sender::of($order) !== null) {
+            return true;
+        }
+        foreach ($order->get_items() as $item) {
+            $id = $item instanceof \WC_Order_Item_Product ? ($item->get_variation_id() ?: $item->get_product_id()) : 0;
+            $product = $id > 0 ? wc_get_product($id) : null;
+            if ($product instanceof \WC_Product && ManagedProduct::isManaged($product)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private function problem(Answer $answer): string

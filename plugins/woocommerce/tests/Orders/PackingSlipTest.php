@@ -81,6 +81,39 @@ final class PackingSlipTest extends ShopTestCase
         self::assertSame(array(), \FakeShop::$requests);
     }
 
+    /** @dataProvider places */
+    public function testARetailersOrderWithProductsOfTheNetworkHasOneToo(int $product, int $variation): void
+    {
+        $managed = new \WC_Product($variation ?: $product);
+        $managed->meta['_shopbridge_managed'] = 'yes';
+        \FakeShop::$products = array($managed->get_id() => $managed, 8 => new \WC_Product(8));
+        $order = \FakeShop::$orders[6];
+        $order->add_item($this->item(8, 0));
+        self::assertSame('', $this->shown($this->slip(), 6), 'only own goods');
+        $order->add_item($this->item($product, $variation));
+        self::assertStringContainsString('name="order_id" value="6"', $this->shown($this->slip(), 6));
+        \FakeShop::$answers = array(array('code' => 200, 'body' => '%PDF-1.4'));
+        $_POST = array('order_id' => '6');
+        $slip = $this->slip();
+        $slip->send();
+        self::assertSame('packing-slip-6.pdf', $slip->streamed[0]);
+        \FakeShop::$products = array();
+        self::assertSame('', $this->shown($this->slip(), 6), 'the product was deleted');
+    }
+
+    /** @return array<string, array{int, int}> */
+    public function places(): array
+    {
+        return array('a product' => array(7, 0), 'a variation' => array(7, 9));
+    }
+
+    private function item(int $product, int $variation): \WC_Order_Item_Product
+    {
+        $item = new \WC_Order_Item_Product();
+        $item->props = array('product_id' => $product, 'variation_id' => $variation);
+        return $item;
+    }
+
     public function testNothingIsAskedWithoutRightAndNonce(): void
     {
         \FakeShop::$capabilities = array('manage_woocommerce' => true);
