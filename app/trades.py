@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import ledger, outbox, reservations
 from app import messages as m
-from app.models import Connection, Order, OrderLine, OrderPiece, Partnership, Profile, Trade
+from app.models import Connection, Order, OrderLine, OrderPiece, Profile, Trade
 from app.rules import status
 from app.rules import trade as rules
 from app.story import close_case, order_case, tell
@@ -143,20 +143,13 @@ def network_of(session: Session, supplier_id: int) -> Connection | None:
 
 def company(session: Session, account_id: int) -> str:
     """The name by which the other side of a trade knows a member."""
-    profile = session.get(Profile, account_id)
-    return str((profile.address or {}).get("company") or "") if profile is not None else ""
+    return address_of(session, account_id).company
 
 
 def address_of(session: Session, account_id: int) -> m.Address:
     """The address that a member has in his profile; empty where nothing is filled in."""
-    profile = session.get(Profile, account_id)
-    told = dict(profile.address or {}) if profile is not None else {}
+    told = session.scalar(select(Profile.address).where(Profile.account_id == account_id)) or {}
     return m.Address(**{name: told[name] for name in m.Address.__dataclass_fields__ if told.get(name)})
-
-
-def is_active(session: Session, partnership_id: int) -> bool:
-    """Whether both sides still trade."""
-    return session.get_one(Partnership, partnership_id).state == "active"
 
 
 # --- what both sides are told ---------------------------------------------------------------------------------------------------

@@ -67,6 +67,32 @@ class _Line:
     quantity: int
 
 
+class _Sides:
+    """Who trades with whom, read once for a whole order: the session alone forgets what nobody holds."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.profiles: dict[int, Profile | None] = {}
+        self.networks: dict[int, tuple[Connection, Connection] | None] = {}
+
+    def profile(self, account_id: int) -> Profile | None:
+        """A member's profile, when the operator has approved it."""
+        if account_id not in self.profiles:
+            self.profiles[account_id] = self.session.get(Profile, account_id)
+        found = self.profiles[account_id]
+        return found if found is not None and found.state == "approved" else None
+
+    def network(self, supplier_id: int) -> tuple[Connection, Connection] | None:
+        """The connection by which a supplier gets his orders, and the shop they go into."""
+        if supplier_id not in self.networks:
+            found = trades.network_of(self.session, supplier_id)
+            shop = (
+                self.session.get(Connection, found.shop_id) if found is not None and found.shop_id else None
+            )
+            self.networks[supplier_id] = None if found is None or shop is None else (found, shop)
+        return self.networks[supplier_id]
+
+
 _OF_THE_NETWORK = text("""
     SELECT 'product', shop_product_id FROM listing WHERE shop_id = :shop AND shop_product_id = ANY(:products)
     UNION ALL
@@ -129,13 +155,12 @@ def receive(
     _new_address(session, order, known)
     if seen.status not in rules.PAID:
         return []
-    lines = _new_lines(session, shop, order, seen, known)
+    sides = _Sides(session)
+    lines = _new_lines(sides, shop, order, seen, known)
     parts: dict[tuple[int, str], list[_Line]] = {}
     for line in lines:
         parts.setdefault((line.partnership.supplier_id, line.release.currency or ""), []).append(line)
-    made = [
-        _part(session, shop, order, seen, parts[which], known, conditions, now) for which in sorted(parts)
-    ]
+    made = [_part(sides, shop, order, seen, parts[which], known, conditions, now) for which in sorted(parts)]
     return [part for part in made if part is not None]
 
 
@@ -154,8 +179,8 @@ def reserved(session: Session, part: Part, child: Order) -> None:
         currency=trade.currency,
     )
     ledger.charge(session, trade)
-    profile = session.get_one(Profile, trade.supplier_id)
-    if not profile.accepts_orders:
+    accepts = select(Profile.accepts_orders).where(Profile.account_id == trade.supplier_id)
+    if not session.scalar(accepts):
         order_case(session, child, "trade.to_accept", amount=trade.total, currency=trade.currency)
 
 
@@ -221,9 +246,10 @@ def _delivery_address(order: Order) -> m.Address:
 
 
 def _new_lines(
-    session: Session, shop: Connection, order: Order, seen: m.ShopOrderSeen, known: list[Trade]
+    sides: _Sides, shop: Connection, order: Order, seen: m.ShopOrderSeen, known: list[Trade]
 ) -> list[_Line]:
     """Lines, or units of lines, that no trade has yet and that can be traded."""
+    session = sides.session
     listings = _listings(session, shop, seen)
     units, wanted = trades.units_of(session, known), rules.wanted(seen)
     found, well = [], []
@@ -232,7 +258,7 @@ def _new_lines(
         missing = units.get(line.external_id, rules.Units()).missing(wanted[line.external_id])
         if listing is None or not missing:
             continue
-        made = _line(session, order, line, listing, missing)
+        made = _line(sides, order, line, listing, missing)
         if isinstance(made, m.Reason):
             where = f"trade-line/{line.external_id}"
             order_case(session, order, made.code, part=where, title=line.title, **made.params)
@@ -250,12 +276,13 @@ def _listings(session: Session, shop: Connection, seen: m.ShopOrderSeen) -> Mapp
 
 
 def _line(
-    session: Session, order: Order, line: m.ShopLineSeen, listing: Listing, quantity: int
+    sides: _Sides, order: Order, line: m.ShopLineSeen, listing: Listing, quantity: int
 ) -> _Line | m.Reason:
     """The line with its price, or why it cannot be traded."""
+    session = sides.session
     partnership = session.get_one(Partnership, listing.partnership_id)
     release = session.get(Release, listing.product_id)
-    why = _obstacle(session, order, partnership, release)
+    why = _obstacle(sides, order, partnership, release)
     if why is not None or release is None:
         return why or m.Reason("trade.no_dealer_price")
     return _Line(
@@ -270,14 +297,13 @@ def _line(
 
 
 def _obstacle(
-    session: Session, order: Order, partnership: Partnership, release: Release | None
+    sides: _Sides, order: Order, partnership: Partnership, release: Release | None
 ) -> m.Reason | None:
     if partnership.state != "active":
         return m.Reason("trade.partnership_not_active")
-    network = trades.network_of(session, partnership.supplier_id)
-    if network is None or network.shop_id is None or not _approved(session, partnership.supplier_id):
+    if sides.network(partnership.supplier_id) is None or sides.profile(partnership.supplier_id) is None:
         return m.Reason("trade.supplier_not_ready")
-    if not _approved(session, partnership.retailer_id):
+    if sides.profile(partnership.retailer_id) is None:
         return m.Reason("trade.retailer_not_approved")
     # What is no longer released was sold by a listing that the shop had not taken off yet: the goods are there, and the last price stands.
     if release is None or not release.price or not release.currency:
@@ -285,11 +311,6 @@ def _obstacle(
     if order.buyer is None or not rules.is_deliverable(_delivery_address(order)):
         return m.Reason("trade.address_missing")
     return None
-
-
-def _approved(session: Session, account_id: int) -> bool:
-    profile = session.get(Profile, account_id)
-    return profile is not None and profile.state == "approved"
 
 
 def _discount(session: Session, partnership: Partnership) -> int:
@@ -301,7 +322,7 @@ def _discount(session: Session, partnership: Partnership) -> int:
 
 
 def _part(
-    session: Session,
+    sides: _Sides,
     shop: Connection,
     order: Order,
     seen: m.ShopOrderSeen,
@@ -311,17 +332,16 @@ def _part(
     now: datetime,
 ) -> Part | None:
     partnership = lines[0].partnership
-    network = trades.network_of(session, partnership.supplier_id)
-    if network is None:
+    his = sides.network(partnership.supplier_id)
+    if his is None:
         return None  # said by _obstacle
+    network, suppliers_shop = his
     earlier = [trade.part for trade in known if trade.supplier_id == partnership.supplier_id]
     number = max(earlier, default=0) + 1
-    external_id = rules.external_id(
-        _name(shop), _name(session.get_one(Connection, network.shop_id)), seen.external_id, number
-    )
-    trade = _trade(session, order, partnership, lines, number, rules.key(external_id), conditions, now)
+    external_id = rules.external_id(_name(shop), _name(suppliers_shop), seen.external_id, number)
+    trade = _trade(sides, order, partnership, lines, number, rules.key(external_id), conditions, now)
     known.append(trade)
-    return Part(trade, network, _seen(session, order, seen, trade, lines, external_id))
+    return Part(trade, network, _seen(sides.session, order, seen, trade, lines, external_id))
 
 
 def _name(shop: Connection) -> str:
@@ -330,7 +350,7 @@ def _name(shop: Connection) -> str:
 
 
 def _trade(
-    session: Session,
+    sides: _Sides,
     order: Order,
     partnership: Partnership,
     lines: list[_Line],
@@ -340,10 +360,11 @@ def _trade(
     now: datetime,
 ) -> Trade:
     """Prices, policy and fee are copied: a later change of conditions does not touch what was sold."""
-    supplier = session.get_one(Profile, partnership.supplier_id)
-    retailer = session.get_one(Profile, partnership.retailer_id)
-    goods = sum(line.price * line.quantity for line in lines)
-    shipping = rules.shipping_price(goods, supplier.shipping_price, supplier.shipping_free_from)
+    supplier, retailer = sides.profile(partnership.supplier_id), sides.profile(partnership.retailer_id)
+    goods, shipping = sum(line.price * line.quantity for line in lines), 0
+    if supplier is not None:
+        shipping = rules.shipping_price(goods, supplier.shipping_price, supplier.shipping_free_from)
+    hold = max(0, retailer.hold_minutes) if retailer is not None else 0
     trade = Trade(
         key=key,
         partnership_id=partnership.id,
@@ -359,11 +380,11 @@ def _trade(
         fee_bp=conditions.fee_bp,
         fee_vat_bp=conditions.fee_vat_bp,
         policy=dict(partnership.policy),
-        pass_on_at=now + timedelta(minutes=max(0, retailer.hold_minutes)),
+        pass_on_at=now + timedelta(minutes=hold),
         lines=[_trade_line(line) for line in lines],
     )
-    session.add(trade)
-    session.flush()
+    sides.session.add(trade)
+    sides.session.flush()
     return trade
 
 
@@ -394,16 +415,16 @@ def _seen(
         _piece(trade, line, number, order.ship_by) for line in lines for number in range(1, line.quantity + 1)
     ]
     pieces[0] = replace(pieces[0], shipping_price=trade.shipping)
-    sold_by = trades.company(session, trade.retailer_id)
+    retailer = trades.address_of(session, trade.retailer_id)
     return m.OrderSeen(
         external_id=external_id,
         placed_at=order.placed_at,
         currency=trade.currency,
         pieces=tuple(pieces),
-        billing=trades.address_of(session, trade.retailer_id),
+        billing=retailer,
         shipping=_delivery_address(order),
         country=(order.buyer or {}).get("shipping", {}).get("country") or None,
-        sold_by=sold_by or session.get_one(Account, trade.retailer_id).name,
+        sold_by=retailer.company or session.get_one(Account, trade.retailer_id).name,
         number=seen.number,
     )
 
