@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app import outbox
 from app.delivery import Delivered
+from app.errors import Refused
 from app.models import Connection, Event, Manifest
 from app.registry import ShopClient
 from app.story import close_case, open_case
@@ -109,9 +110,16 @@ def _gaps(session: Session, shop: Connection, first: int, last: int) -> list[lis
 def deliver_resend(
     session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
 ) -> Delivered:
-    """Ask the shop to send again what never arrived."""
+    """Ask the shop to send again what never arrived. A system that cannot (docs/suppliers.md: it may) is not asked twice, and nobody is bothered:
+    what is missing is a case of its own.
+    """
     session.commit()
-    return Delivered(dict(client.send(command.public_id, "events.resend", command.payload)))
+    try:
+        return Delivered(dict(client.send(command.public_id, "events.resend", command.payload)))
+    except Refused as error:
+        if error.code not in {"shop.command_unknown", "shop.no_command_url"}:
+            raise
+        return Delivered({"skipped": error.code})
 
 
 def deliver_rotate(
