@@ -18,7 +18,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app import inbox, outbox, queues, reservations, trades
+from app import inbox, ledger, outbox, queues, reservations, trades
 from app.extensions import db
 from app.flows import (
     compare_money,
@@ -29,10 +29,20 @@ from app.flows import (
     products_released,
     supplier_orders,
 )
-from app.models import Attempt, Connection, Heartbeat, Idempotency, Order, Pairing, Schedule
+from app.models import (
+    Attempt,
+    Connection,
+    Heartbeat,
+    Idempotency,
+    LedgerAccount,
+    Order,
+    Pairing,
+    Schedule,
+)
 from app.registry import provider
 from app.rules import waiting
 
+BATCH = 100  # parcels whose money is released in one transaction
 LOCK = 7315001  # any number that nobody else uses in this database
 
 log = structlog.get_logger(__name__)
@@ -177,6 +187,22 @@ def look_after_money(session: Session, now: datetime) -> None:
     compare_money.write_daily(session, now)
 
 
+def keep_the_books(session: Session, now: datetime) -> None:
+    """Money whose time has come is released (K11); every hour all invariants are looked at, and a broken one stops the money (reliability 4.3)."""
+    while len(ledger.release_due(session, now)) >= BATCH:
+        session.commit()
+    session.commit()
+    last = session.scalar(select(Heartbeat.at).where(Heartbeat.name == "ledger"))
+    if last is not None and last <= now < last + timedelta(hours=1):
+        return
+    found = ledger.watch(session, now) if session.scalar(select(LedgerAccount.id).limit(1)) else []
+    ledger.forget_recipients(session, now)
+    values = {"at": now, "facts": {"breaches": len(found)}}
+    stmt = insert(Heartbeat).values(name="ledger", **values)
+    session.execute(stmt.on_conflict_do_update(index_elements=["name"], set_=values))
+    session.commit()
+
+
 def beat(session: Session, now: datetime) -> None:
     """A sign of life, for the doctor."""
     values = {"at": now, "facts": {"pid": os.getpid()}}
@@ -196,6 +222,7 @@ PARTS: tuple[Callable[[Session, datetime], None], ...] = (
     alarm_before_deadlines,
     warn_of_unfetched_orders,
     look_after_money,
+    keep_the_books,
     beat,
 )
 

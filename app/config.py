@@ -111,6 +111,19 @@ SETTINGS = (
     Setting(
         "SHOPBRIDGE_KEEP_ADDRESSES_DAYS", "int", 30, "How long buyers' addresses are kept after delivery"
     ),
+    Setting(
+        "SHOPBRIDGE_NETWORK_FEE_BP",
+        "int",
+        0,
+        "The operator's net fee on what suppliers earn in the network, in basis points (500 = 5 %)",
+    ),
+    Setting("SHOPBRIDGE_NETWORK_FEE_VAT_BP", "int", 1900, "VAT on that fee, in basis points"),
+    Setting(
+        "SHOPBRIDGE_NETWORK_RESERVE_BP",
+        "int",
+        0,
+        "What a payout leaves with the operator of the last 30 days' earnings, in basis points",
+    ),
 )
 
 

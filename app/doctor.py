@@ -53,7 +53,7 @@ def examine() -> list[Finding]:
     ground = all(each.level != "wrong" for each in found)
     checks: list[Callable[[], Iterable[Finding]]] = [_redis, _addresses]
     if ground:
-        checks += [_master_key, _clock, _workers, _lanes, _connections, _stuck]
+        checks += [_master_key, _clock, _workers, _lanes, _books, _connections, _stuck]
     for check in checks:
         found += check()
     db.session.rollback()
@@ -243,9 +243,24 @@ def _clock() -> Iterator[Finding]:
         yield Finding("clock", "ok", "The clock beats.")
 
 
+def _books() -> Iterator[Finding]:
+    """What the clock found when it last looked at the network's books; nothing while there is no money."""
+    row = db.session.execute(select(Heartbeat.at, Heartbeat.facts).where(Heartbeat.name == "ledger")).first()
+    if row is None:
+        return
+    broken = int(row.facts.get("breaches", 0))
+    if broken:
+        says = f"{broken} rules of the network's books do not hold; releases and payouts rest."
+        yield Finding("books", "wrong", says, "`shopbridge cases` shows which; find the cause.")
+    else:
+        yield Finding("books", "ok", "Every rule of the network's books holds.")
+
+
 def _workers() -> Iterator[Finding]:
     rows = db.session.execute(
-        select(Heartbeat.name, Heartbeat.at, Heartbeat.facts).where(Heartbeat.name != "clock")
+        select(Heartbeat.name, Heartbeat.at, Heartbeat.facts).where(
+            Heartbeat.name.not_in(("clock", "ledger"))
+        )
     ).all()
     now = datetime.now(UTC)
     living = [row for row in rows if now - row.at <= SILENT]

@@ -48,8 +48,13 @@ def breaches(session: Session) -> list[Breach]:
 
 
 def watch(session: Session, now: datetime) -> list[Breach]:
-    """`breaches`, made visible: an open case "ledger.breach" for the operator stops all releases and payouts; it closes when all is right again."""
-    found = breaches(session)
+    """`breaches`, made visible: an open case "ledger.breach" for the operator stops all releases and payouts; it closes when all is right again.
+
+    Reads one snapshot of what is committed, so that work going on beside it is seen wholly or not at all.
+    """
+    snapshot = session.connection().engine.execution_options(isolation_level="REPEATABLE READ")
+    with Session(snapshot) as reader:
+        found = breaches(reader)
     account_id = payment_connection(session).account_id
     subjects = {f"ledger/{each.invariant}/{each.subject}" for each in found}
     mine = (Case.account_id == account_id, Case.code == BREACH, Case.state == "open")

@@ -29,6 +29,11 @@ def test_parcels_release_their_lines_and_shipping_goes_with_the_first(desk: Desk
     assert desk.money(trade).escrow == 0
 
 
+def test_shipping_is_released_once(desk: Desk) -> None:
+    trade = desk.trade(((3, 500),), shipping=490)
+    assert [desk.ship(trade, 1) for _ in range(3)] == [ledger.Released(each) for each in (990, 500, 500)]
+
+
 def test_fees_of_parcels_add_up_to_the_fee_of_the_whole(desk: Desk) -> None:
     trade = desk.trade(((3, 333),), fee_bp=500)
     parts = [desk.ship(trade, 1) for _ in range(3)]

@@ -22,15 +22,14 @@ from app.models import LedgerTransaction, Payment, Shipment, Trade
 
 THREADS = 50
 ORDERS = 10
-UNITS = 40
 
 
-def prepare(desk: Desk) -> dict[int, list[tuple[int, str, int]]]:
-    """Ten captured orders; trade -> (shipment, number, line) of every parcel that may leave."""
+def prepare(desk: Desk, size: int) -> dict[int, list[tuple[int, str, int]]]:
+    """Ten captured orders of `size` units; trade -> (shipment, number, line) of every parcel that may leave."""
     parcels: dict[int, list[tuple[int, str, int]]] = {}
     for _ in range(ORDERS):
-        trade = desk.trade(((UNITS, 997),), shipping=490, fee_bp=550, vat=("19",))
-        numbers = [dhl(1000 + trade.id * UNITS + unit) for unit in range(UNITS)]
+        trade = desk.trade(((size, 997),), shipping=490, fee_bp=550, vat=("19",))
+        numbers = [dhl(trade.id * size + unit) for unit in range(size)]
         rows = [
             Shipment(order_id=trade.order_id, tracking_number=number, carrier="dhl", carrier_source="shop")
             for number in numbers
@@ -49,6 +48,7 @@ class Hand:
         self, session: Session, parcels: dict[int, list[tuple[int, str, int]]], supplier: int, seed: int
     ) -> None:
         self.session, self.parcels, self.supplier = session, parcels, supplier
+        self.size = max(len(each) for each in parcels.values())
         self.random = random.Random(seed)
 
     def act(self) -> str:
@@ -67,7 +67,7 @@ class Hand:
         return deed.__name__
 
     def refund(self, trade: Trade) -> None:
-        number = self.random.randrange(300)
+        number = self.random.randrange(self.size * 4)
         ledger.refund(self.session, trade, 1 + number * 7 % 500, key=f"rf_{number}", by=BY)
 
     def release(self, trade: Trade) -> None:
@@ -77,8 +77,8 @@ class Hand:
         )
 
     def cancel(self, trade: Trade) -> None:
-        # Rare, and each order only by its own event, so that most of the run has something to move.
-        if self.random.random() < 0.05:
+        # So rare that most of the run has something to move.
+        if self.random.random() < 2 / self.size:
             ledger.cancel(self.session, trade, key="cancelled", by=BY)
 
     def dispute(self, trade: Trade) -> None:
@@ -105,9 +105,9 @@ class Hand:
         ledger.settle(self.session, payment, answer)
 
 
-def run(app: Flask, desk: Desk, operations: int) -> Counter[str]:
+def run(app: Flask, desk: Desk, operations: int, *, size: int) -> Counter[str]:
     """Fifty threads, each doing so many operations; answers what was done. Whatever a thread raises is raised here."""
-    parcels, supplier = prepare(desk), desk.anna.id
+    parcels, supplier = prepare(desk, size), desk.anna.id
     desk.session.close()
     engine = create_engine(app.config["SQLALCHEMY_DATABASE_URI"], pool_size=THREADS, max_overflow=0)
     start = threading.Barrier(THREADS)
@@ -147,7 +147,7 @@ def must_be_right(desk: Desk) -> None:
 
 
 def test_fifty_threads_break_nothing(app: Flask, desk: Desk) -> None:
-    done = run(app, desk, 40)
+    done = run(app, desk, 40, size=40)
     assert done.total() == THREADS * 40
     must_be_right(desk)
     assert desk.session.scalar(
@@ -159,9 +159,11 @@ def test_fifty_threads_break_nothing(app: Flask, desk: Desk) -> None:
 @pytest.mark.timeout(7200)
 def test_fifty_threads_two_thousand_times_break_nothing(app: Flask, desk: Desk) -> None:
     began = time.monotonic()
-    done = run(app, desk, 2000)
+    done = run(app, desk, 2000, size=900)
     seconds = time.monotonic() - began
     must_be_right(desk)
     posted = desk.session.scalar(select(func.count()).select_from(LedgerTransaction))
     print(f"{done.total()} operations in {seconds:.0f} s, {posted} transactions posted: {dict(done)}")
+    assert posted is not None
+    assert posted > 20_000, "the orders were not large enough"
     assert done.total() == 100_000
