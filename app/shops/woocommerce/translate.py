@@ -19,6 +19,7 @@ from app.shops.reading import (
     Amount,
     Count,
     Currency,
+    Flag,
     Moment,
     Percent,
     ShopId,
@@ -104,6 +105,7 @@ class _ProductExtra(Lenient):
     network_category = Text(64, load_default=None, allow_none=True)
     brand = Text(10_000, load_default=None, allow_none=True)
     tax_rate = Percent(load_default=None, allow_none=True)
+    prices_include_tax = Flag(load_default=True, allow_none=True)
 
 
 class _Product(Lenient):
@@ -191,7 +193,8 @@ _PRODUCT, _STOCK, _ORDER, _NO_EXTRA = _Product(), _Stock(), _Order(), _OrderExtr
 def product(data: Mapping[str, Any]) -> m.ProductSeen:
     """A product or variation as the REST API renders it.
 
-    `price` is what WooCommerce sells for now, rounded half up; whether it contains tax is the shop's setting.
+    `price` is what a consumer pays now, rounded half up: a shop that keeps its prices without tax gets the tax added where the plugin names
+    the rate. Sold as it stands there, every piece would lose the tax.
     """
     _refuse_error_object(data)
     seen = read(_PRODUCT, data)
@@ -204,7 +207,9 @@ def product(data: Mapping[str, Any]) -> m.ProductSeen:
         title=seen["name"].strip(),
         sku=filled(seen["sku"]),
         gtin=_digits(extra.get("gtin")) or _digits(seen["global_unique_id"]),
-        price=minor_units(Decimal(seen["price"]), currency or "EUR") if seen["price"] else None,
+        price=minor_units(_gross(Decimal(seen["price"]), extra), currency or "EUR")
+        if seen["price"]
+        else None,
         currency=currency,
         stock=_counted(seen),
         in_stock=_in_stock(seen),
@@ -340,6 +345,12 @@ def _counted(seen: Mapping[str, Any]) -> int | None:
 
 def _in_stock(seen: Mapping[str, Any]) -> bool:
     return seen["stock_status"] in _IN_STOCK
+
+
+def _gross(price: Decimal, extra: Mapping[str, Any]) -> Decimal:
+    """With tax. A plugin that says nothing about tax has prices with it, as before."""
+    rate = Decimal(extra.get("tax_rate") or 0)
+    return price if extra.get("prices_include_tax", True) is not False else price * (100 + rate) / 100
 
 
 def _dealer_price(text: str | None, currency: str) -> int | None:

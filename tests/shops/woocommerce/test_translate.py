@@ -179,6 +179,24 @@ def test_a_variation_is_a_product_with_a_parent_and_its_own_attributes() -> None
     assert (seen.kind, seen.parent_external_id, seen.attributes) == ("variation", "12", {"Size": "S"})
 
 
+@pytest.mark.parametrize(
+    ("rate", "included", "price"),
+    [
+        ("19", False, 2130),
+        ("19", True, 1790),
+        ("5.5", False, 1888),
+        (None, False, 1790),
+        ("0", False, 1790),
+        ("19", None, 1790),
+    ],
+)
+def test_a_shop_with_prices_without_tax_sells_with_it(
+    rate: str | None, included: bool | None, price: int
+) -> None:
+    extra = {"currency": "EUR", "prices_include_tax": included, "tax_rate": rate}
+    assert translate.product(lamp(shopbridge=extra)).price == price
+
+
 def test_a_variable_parent_has_no_price_and_lists_options() -> None:
     seen = translate.product(
         lamp(
