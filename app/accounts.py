@@ -200,7 +200,7 @@ def connect_standard(
 ) -> tuple[Connection, str, str]:
     """Plug in a supplier system or custom shop (D6): (connection, event secret, command secret).
 
-    Without a command URL it only reports and is active at once; with one it must answer a ping first. Raises Refused("address.forbidden").
+    Without a command URL it reports, pulls its orders by the supplier API and is active at once; with one it must answer a ping first. Raises Refused("address.forbidden").
     """
     if command_url is not None:
         check_url(command_url, egress="tenant_url", allow_loopback=allow_loopback)

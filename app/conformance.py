@@ -366,6 +366,153 @@ def _of_order(seen: ShopOrderSeen) -> Iterator[_Fault]:
         yield _Fault("refund.too_much", "data.refunds")
 
 
+# --- the network: what was seen of a supplier ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NetworkSeen:
+    """What the bridge has seen of a supplier's system, and how it answered three questions just now. Counts are of orders of the network, trials
+    included; `reasons`: (code, field, products) of what is not released, the most frequent first; `parcels_wrong`: numbers that cannot count.
+    """
+
+    released: int = 0
+    reasons: Sequence[tuple[str, str | None, int]] = ()
+    orders: int = 0
+    fetched: int = 0
+    accepted: int = 0
+    parcels: int = 0
+    parcels_wrong: int = 0
+    cancelled: int = 0
+    refunds: int = 0
+    refunds_refused: int = 0
+    replayed: bool | None = None  # the second request with one Idempotency-Key was known as a repeat
+    wrong_token: int | None = None  # HTTP status
+    foreign_order: int | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing a supplier of the network must be able to do. `state`: ok, wrong, or open (not seen yet)."""
+
+    number: int
+    code: str
+    state: Literal["ok", "wrong", "open"]
+    says: str
+    to_do: str = ""
+
+
+def check_network(seen: NetworkSeen) -> list[Check]:
+    """The numbered checks, always all of them and in this order."""
+    found = [
+        _releasable(seen),
+        *_handled(seen),
+        _shipped(seen),
+        _cancelled(seen),
+        _refunded(seen),
+        *_asked(seen),
+    ]
+    return [Check(number, *each) for number, each in enumerate(found, 1)]
+
+
+_Judged = tuple[str, Literal["ok", "wrong", "open"], str, str]
+
+_TRIAL = "Make a trial order with --trial and handle it like any other."
+
+
+def _releasable(seen: NetworkSeen) -> _Judged:
+    missing = ", ".join(f"{code} [{field or '-'}] {count}x" for code, field, count in seen.reasons)
+    if seen.released:
+        says = f"{seen.released} products are released." + (f" Not released: {missing}." if missing else "")
+        return "product.releasable", "ok", says, ""
+    if missing:
+        return "product.releasable", "wrong", f"No product is released: {missing}.", "Mend the named fields."
+    return "product.releasable", "open", "No product was sent.", "Send product.changed for every product."
+
+
+def _handled(seen: NetworkSeen) -> Iterator[_Judged]:
+    for code, word, count, to_do in (
+        (
+            "order.pulled",
+            "fetched",
+            seen.fetched,
+            "GET /api/v1/supplier/orders?state=new, or answer order.create.",
+        ),
+        ("order.accepted", "accepted", seen.accepted, "POST .../accept, or answer order.create."),
+    ):
+        if count:
+            yield code, "ok", f"{count} of {seen.orders} orders were {word}.", ""
+        else:
+            yield code, "open", f"No order was {word}.", to_do if seen.orders else _TRIAL
+
+
+def _shipped(seen: NetworkSeen) -> _Judged:
+    code = "order.shipped"
+    if seen.parcels_wrong:
+        says = f"{seen.parcels_wrong} of {seen.parcels} parcels have a number that cannot be right."
+        return (
+            code,
+            "wrong",
+            says,
+            "Send the carrier's own number; without a valid one no money is released (K11).",
+        )
+    if seen.parcels:
+        return code, "ok", f"{seen.parcels} parcels with a valid tracking number.", ""
+    return (
+        code,
+        "open",
+        "No parcel with a tracking number was reported.",
+        "Report one: ship, or shipment.changed.",
+    )
+
+
+def _cancelled(seen: NetworkSeen) -> _Judged:
+    if seen.cancelled:
+        return "order.cancelled", "ok", f"{seen.cancelled} orders were cancelled.", ""
+    return "order.cancelled", "open", "No order was cancelled.", _TRIAL
+
+
+def _refunded(seen: NetworkSeen) -> _Judged:
+    code = "refund.once"
+    if seen.refunds_refused:
+        says = f"{seen.refunds_refused} of {seen.refunds} refund objects were more than what was left, and moved nothing."
+        return code, "wrong", says, "Send the amount that the retailer is to get back, gross, once."
+    if seen.refunds:
+        return code, "ok", f"{seen.refunds} refund objects; each counts once, by its id.", ""
+    return code, "open", "No refund object was reported.", _TRIAL
+
+
+def _asked(seen: NetworkSeen) -> Iterator[_Judged]:
+    """What the bridge itself answered: these are its promises, and what a program may rely on."""
+    for code, value, right, says in (
+        ("request.replayed", seen.replayed, True, "The same Idempotency-Key again"),
+        ("token.wrong", seen.wrong_token, 401, "A wrong token"),
+        ("order.foreign", seen.foreign_order, 404, "An order of somebody else"),
+    ):
+        if value is None:
+            yield code, "open", f"{says} was not tried.", "Let the command run beside the bridge."
+        elif value == right:
+            answered = "is known as a repeat and does nothing" if value is True else f"is answered {value}"
+            yield code, "ok", f"{says} {answered}.", ""
+        else:
+            yield (
+                code,
+                "wrong",
+                f"{says} is answered {value}.",
+                "This is a defect of the bridge: tell its operator.",
+            )
+
+
+def report_network(found: Sequence[Check]) -> Iterator[str]:
+    """The checks as a person reads them."""
+    marks = {"ok": "ok", "wrong": "WRONG", "open": "not seen yet"}
+    yield ""
+    yield "As a supplier of the network:"
+    for each in found:
+        yield f"{each.number}. {marks[each.state]} {each.code}: {each.says}"
+        if each.to_do:
+            yield f"   -> {each.to_do}"
+
+
 # --- the kit: signed samples to compare byte by byte -----------------------------------------------------------------
 
 SAMPLE_SECRET = "whsec_" + base64.b64encode(b"01234567890123456789012345678901").decode()
@@ -529,17 +676,23 @@ def run(
     *,
     provider: str = "standard",
     as_json: bool = False,
+    network: NetworkSeen | None = None,
     write: Callable[[str], Any],
 ) -> int:
-    """Writes the findings line by line; the exit code is 1 when something is wrong, 0 when there is at most something to look at."""
+    """Writes the findings line by line; the exit code is 1 when something is wrong, 0 when there is at most something to look at.
+
+    `network`: of a supplier of the network; his numbered checks stand below.
+    """
     kept = list(rows)
     found = check_events(kept, provider)
+    checks = check_network(network) if network is not None else []
     if as_json:
-        write(json.dumps({"events": len(kept), "findings": [asdict(each) for each in found]}, indent=2))
+        told: dict[str, Any] = {"events": len(kept), "findings": [asdict(each) for each in found]}
+        write(json.dumps(told | ({"network": [asdict(each) for each in checks]} if checks else {}), indent=2))
     else:
-        for line in report(found, len(kept)):
+        for line in (*report(found, len(kept)), *(report_network(checks) if checks else ())):
             write(line)
-    return int(any(each.level == "wrong" for each in found))
+    return int(any(each.level == "wrong" for each in found) or any(each.state == "wrong" for each in checks))
 
 
 def report(found: Sequence[Finding], events: int) -> Iterator[str]:

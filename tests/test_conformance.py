@@ -1,11 +1,23 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from app import conformance
-from app.conformance import RULES, SAMPLE_SECRET, SAMPLE_TIME, StoredEvent, check_events, kit, run, samples
+from app.conformance import (
+    RULES,
+    SAMPLE_SECRET,
+    SAMPLE_TIME,
+    NetworkSeen,
+    StoredEvent,
+    check_events,
+    check_network,
+    kit,
+    run,
+    samples,
+)
 from app.errors import Invalid
 from app.shops import envelope, signing
 from app.shops.standard import translate
@@ -235,3 +247,81 @@ def test_the_kit_shows_every_byte() -> None:
     assert f"Secret: {SAMPLE_SECRET}" in lines
     assert sum(" -> " in line for line in lines) == len(samples())
     assert any("\\xfc" in line for line in lines)  # the Latin-1 sample
+
+
+# --- the network ----------------------------------------------------------------------------------------------------------
+
+GOOD = NetworkSeen(
+    released=3,
+    orders=2,
+    fetched=2,
+    accepted=1,
+    parcels=1,
+    cancelled=1,
+    refunds=1,
+    replayed=True,
+    wrong_token=401,
+    foreign_order=404,
+)
+
+
+def test_a_supplier_who_does_everything_has_nine_checks_that_are_ok() -> None:
+    found = check_network(GOOD)
+    assert [each.number for each in found] == list(range(1, 10))
+    assert [each.code for each in found] == [
+        "product.releasable",
+        "order.pulled",
+        "order.accepted",
+        "order.shipped",
+        "order.cancelled",
+        "refund.once",
+        "request.replayed",
+        "token.wrong",
+        "order.foreign",
+    ]
+    assert {each.state for each in found} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "state", "word"),
+    [
+        ({"released": 0}, "product.releasable", "open", "No product was sent"),
+        (
+            {"released": 0, "reasons": [("release.gtin_missing", "gtin", 4)]},
+            "product.releasable",
+            "wrong",
+            "release.gtin_missing [gtin] 4x",
+        ),
+        ({"fetched": 0}, "order.pulled", "open", "No order was fetched"),
+        ({"accepted": 0, "orders": 0}, "order.accepted", "open", "No order was accepted"),
+        ({"parcels": 0}, "order.shipped", "open", "No parcel"),
+        ({"parcels_wrong": 1}, "order.shipped", "wrong", "1 of 1 parcels"),
+        ({"cancelled": 0}, "order.cancelled", "open", "No order was cancelled"),
+        ({"refunds": 0}, "refund.once", "open", "No refund object"),
+        ({"refunds_refused": 1}, "refund.once", "wrong", "1 of 1 refund objects"),
+        ({"replayed": False}, "request.replayed", "wrong", "False"),
+        ({"wrong_token": 200}, "token.wrong", "wrong", "200"),
+        ({"foreign_order": 200}, "order.foreign", "wrong", "200"),
+        ({"foreign_order": None}, "order.foreign", "open", "not tried"),
+    ],
+)
+def test_what_is_missing_is_said_with_what_to_do(
+    changed: dict[str, Any], code: str, state: str, word: str
+) -> None:
+    (found,) = [each for each in check_network(replace(GOOD, **changed)) if each.state != "ok"]
+    assert (found.code, found.state) == (code, state)
+    assert word in found.says
+    assert found.to_do
+
+
+def test_the_network_checks_stand_below_the_findings_and_count_for_the_exit_code() -> None:
+    lines: list[str] = []
+    assert run([], network=GOOD, write=lines.append) == 0
+    assert (
+        "7. ok request.replayed: The same Idempotency-Key again is known as a repeat and does nothing."
+        in lines
+    )
+    assert run([], network=replace(GOOD, wrong_token=200), write=lines.append) == 1
+    lines.clear()
+    run([], network=GOOD, as_json=True, write=lines.append)
+    assert len(json.loads(lines[0])["network"]) == 9

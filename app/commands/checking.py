@@ -66,8 +66,13 @@ def _print(found: list[Any]) -> None:
     show_default=True,
     help="At most so many of the newest events.",
 )
+@click.option(
+    "--trial",
+    is_flag=True,
+    help="Make a trial order for a supplier of the network first: it belongs to no retailer and moves no money.",
+)
 @showing.json_option
-def conformance(connection: str | None, kit: bool, limit: int, as_json: bool) -> None:
+def conformance(connection: str | None, kit: bool, limit: int, trial: bool, as_json: bool) -> None:
     """Tell the developer of a supplier system what is wrong with what he sends, and how to mend it (docs/suppliers.md).
 
     Exit code 1 when something is wrong.
@@ -82,13 +87,19 @@ def conformance(connection: str | None, kit: bool, limit: int, as_json: bool) ->
         for line in the_conformance.kit():
             click.echo(line)
         return
-    with opening.bridge():
-        from app.commands import finding
+    with opening.bridge(web=True) as app:
+        from app.commands import evidence, finding
         from app.extensions import db
 
         found = finding.connection(db.session(), str(connection), role="shop")
+        if trial:
+            click.echo(f"Trial order {evidence.trial(found)}: handle it like any other.", err=as_json)
         code = the_conformance.run(
-            _newest(found.id, limit), provider=found.provider, as_json=as_json, write=click.echo
+            _newest(found.id, limit),
+            provider=found.provider,
+            as_json=as_json,
+            network=evidence.gather(app, found),
+            write=click.echo,
         )
     if code:
         raise click.exceptions.Exit(code)
@@ -102,7 +113,9 @@ def _newest(connection_id: int, limit: int) -> Iterator[Any]:
     from app.extensions import db
     from app.models import Event
 
-    where = (Event.connection_id == connection_id, Event.body.is_not(None))
+    # What the supplier API has written was not sent by anybody.
+    own = Event.delivery_id.like("api\\_%")
+    where = (Event.connection_id == connection_id, Event.body.is_not(None), ~own)
     ids = db.session.scalars(select(Event.id).where(*where).order_by(Event.id.desc()).limit(limit)).all()
     for event_id in reversed(ids):
         event = db.session.get_one(Event, event_id)

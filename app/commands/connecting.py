@@ -272,7 +272,7 @@ def check(connection: str, as_json: bool) -> None:
             stop(f"{found.name} was removed. Pair the shop again with `shopbridge pair`.")
         if found.role == "shop" and not found.base_url:
             stop(
-                f"{found.name} has no address to be asked at: it only reports. Its last event came {showing.moment(found.last_event_at)}."
+                f"{found.name} has no address to be asked at: it reports and pulls. Its last event came {showing.moment(found.last_event_at)}."
             )
         _tell_checked(found, look(found), as_json)
 
@@ -298,7 +298,7 @@ def _tell_checked(found: Connection, checked: Mapping[str, Any], as_json: bool) 
 @click.command()
 @finding.account_option
 @click.option("--name", default="Supplier", show_default=True, help="How the connection is called.")
-@click.option("--command-url", help="Where the system takes commands; without it, it only reports.")
+@click.option("--command-url", help="Where the system takes commands; without it, it pulls its orders by the supplier API.")
 @showing.json_option
 def standard(account: str, name: str, command_url: str | None, as_json: bool) -> None:
     """Plug in a supplier system, an ERP or a custom shop (docs/suppliers.md): answers its address and both secrets, once."""

@@ -58,11 +58,11 @@ def application(*, web: bool = False) -> Flask:
 
 
 @contextmanager
-def bridge() -> Iterator[Flask]:
-    """The application inside its context, quiet, for a command that answers a person."""
+def bridge(*, web: bool = False) -> Iterator[Flask]:
+    """The application inside its context, quiet, for a command that answers a person; `web`: with its routes, to ask it like a program does."""
     from app.extensions import db
 
-    made = made_from(quiet(settings()))
+    made = made_from(quiet(settings()), web=web)
     with made.app_context():
         try:
             yield made

@@ -306,7 +306,7 @@ def push(session: Session, shop: Connection, client: ShopClient) -> int:
     command is not asked again about the same.
     """
     found = session.execute(_UNTOLD, {"account": shop.account_id, "shop": shop.id, "limit": AT_ONCE}).all()
-    if not found or shop.base_url is None:  # who has no command URL is a source only: there is nobody to tell
+    if not found or shop.base_url is None:  # who has no command URL reads it by the supplier API
         session.commit()
         return 0
     told = {"products": [_shown(row, _locale(session, shop)) for row in found]}

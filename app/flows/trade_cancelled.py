@@ -26,7 +26,12 @@ def by_supplier(session: Session, order: Order, status: m.ShopStatus, by: ledger
     if status is not m.ShopStatus.CANCELLED:
         return
     trade = trades.of_child(session, order.id)
-    if trade is None or trade.state in rules.OVER:
+    if trade is None:
+        # A trial order of a developer: there is no money and no retailer, only the stock to give back (docs/decisions/0009).
+        pieces = session.scalars(select(OrderPiece).where(OrderPiece.order_id == order.id))
+        trades.take_back(session, pieces.all(), by=trades.SUPPLIER)
+        return
+    if trade.state in rules.OVER:
         return
     trades.end(session, trade, state="cancelled", code="trade.cancelled", by=by)
 
