@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from app.ledger.answers import Source
 from app.ledger.claims import Claims, open_claims
 from app.ledger.orders import instruct, payment_connection
-from app.ledger.posting import TRANSACTIONS, Book, Leg, of_supplier, post
-from app.ledger.reading import money
+from app.ledger.posting import ACCOUNTS, TRANSACTIONS, Book, Leg, of_supplier, post
+from app.ledger.reading import by_trade
 from app.ledger.refunding import earned_of
 from app.ledger.stopping import is_stopped
-from app.models import Payment, Profile, Trade
+from app.models import Payment, Profile
 from app.rules import fees
 
 RESERVE_DAYS = 30
@@ -44,7 +44,8 @@ def payout(
         return None
     claims = open_claims(session, supplier_id, currency)
     basis_points = _setting() if reserve_bp is None else reserve_bp
-    reserve = fees.half_up(_earned_lately(session, supplier_id, currency, now), basis_points)
+    earned = _earned_lately(session, supplier_id, currency, now) if basis_points else 0
+    reserve = fees.half_up(earned, basis_points)
     amount = sum(part for _, part in claims.payable_now()) - claims.owed() - reserve
     if amount <= 0:
         return None
@@ -88,19 +89,13 @@ def _setting() -> int:
 
 def _earned_lately(session: Session, supplier_id: int, currency: str, now: datetime) -> int:
     """What the supplier earned, gross, with trades that released something in the last days: what may still come back."""
-    trades = session.scalars(
-        select(Trade).where(
-            Trade.currency == currency,
-            Trade.id.in_(
-                select(TRANSACTIONS.c.trade_id).where(
-                    TRANSACTIONS.c.supplier_id == supplier_id,
-                    TRANSACTIONS.c.kind == "release",
-                    TRANSACTIONS.c.at > now - timedelta(days=RESERVE_DAYS),
-                )
-            ),
-        )
+    lately = select(TRANSACTIONS.c.trade_id).where(
+        TRANSACTIONS.c.supplier_id == supplier_id,
+        TRANSACTIONS.c.kind == "release",
+        TRANSACTIONS.c.at > now - timedelta(days=RESERVE_DAYS),
     )
-    return sum(earned_of(money(session, trade)) for trade in trades)
+    found = by_trade(session, ACCOUNTS.c.currency == currency, ACCOUNTS.c.trade_id.in_(lately))
+    return sum(earned_of(left) for left in found.values())
 
 
 def _payment(

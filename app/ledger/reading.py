@@ -49,10 +49,10 @@ def totals(session: Session, account_id: int | None = None, currency: str = "EUR
     )
 
 
-def by_trade(session: Session) -> dict[int, Money]:
-    """The money of every trade that has any, in one look."""
+def by_trade(session: Session, *where: ColumnElement[bool]) -> dict[int, Money]:
+    """The money of every trade that has any and fits `where` (on ledger accounts), in one look."""
     found: dict[int, Sums] = {}
-    for row in session.execute(_query(ACCOUNTS.c.trade_id).where(ACCOUNTS.c.trade_id.is_not(None))):
+    for row in session.execute(_query(ACCOUNTS.c.trade_id).where(ACCOUNTS.c.trade_id.is_not(None), *where)):
         found.setdefault(row[0], {})[row[1], row[2], row[3]] = int(row[4])
     return {trade_id: _money(sums) for trade_id, sums in found.items()}
 
