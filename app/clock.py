@@ -195,8 +195,11 @@ def keep_the_books(session: Session, now: datetime) -> None:
     last = session.scalar(select(Heartbeat.at).where(Heartbeat.name == "ledger"))
     if last is not None and last <= now < last + timedelta(hours=1):
         return
-    found = ledger.watch(session, now) if session.scalar(select(LedgerAccount.id).limit(1)) else []
-    ledger.forget_recipients(session, now)
+    found = []
+    if session.scalar(select(LedgerAccount.id).limit(1)) is not None:
+        found = ledger.watch(session, now)
+        ledger.watch_debts(session, now)
+        ledger.forget_recipients(session, now)
     values = {"at": now, "facts": {"breaches": len(found)}}
     stmt = insert(Heartbeat).values(name="ledger", **values)
     session.execute(stmt.on_conflict_do_update(index_elements=["name"], set_=values))

@@ -16,6 +16,7 @@ from app.ledger.answers import (
     Totals,
 )
 from app.ledger.checking import breaches, watch
+from app.ledger.debts import watch_debts
 from app.ledger.disputing import dispute, dispute_over
 from app.ledger.instructing import again, charge, settle
 from app.ledger.orders import payment_connection
@@ -52,4 +53,5 @@ __all__ = [
     "settle",
     "totals",
     "watch",
+    "watch_debts",
 ]

@@ -57,3 +57,19 @@ def test_addresses_of_parcels_are_forgotten(desk: Desk) -> None:
 def test_without_money_there_is_nothing_to_look_at(desk: Desk) -> None:
     clock.keep_the_books(desk.session, datetime.now(UTC))
     assert [found.level for found in doctor._books()] == ["ok"]
+
+
+def test_an_old_debt_is_a_case_until_it_is_paid(desk: Desk) -> None:
+    now = datetime.now(UTC)
+    trade = desk.trade()
+    desk.ship_all(trade)
+    desk.pay()
+    desk.refund(trade, 300)
+    assert ledger.watch_debts(desk.session, now + timedelta(days=29)) == {}
+    assert ledger.watch_debts(desk.session, now + timedelta(days=31)) == {(desk.anna.id, "EUR"): 300}
+    case = desk.session.scalars(select(Case)).one()
+    assert (case.code, case.state, case.params["amount"]) == ("ledger.debt_old", "open", 300)
+    desk.ship_all(desk.trade())
+    assert ledger.watch_debts(desk.session, now + timedelta(days=31)) == {}
+    desk.session.refresh(case)
+    assert case.state == "closed"
