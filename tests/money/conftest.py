@@ -17,7 +17,7 @@ from real_ledger import Cast
 
 
 @pytest.fixture(scope="module")
-def network(bridge_app: Flask) -> Iterator[tuple[Session, Cast]]:
+def books(bridge_app: Flask) -> Iterator[tuple[Session, Cast]]:
     """A session in which the cast is there and nothing has happened yet. Nothing more may be committed: tests roll back."""
     with bridge_app.app_context():
         names = ", ".join(f'"{table.name}"' for table in db.metadata.sorted_tables)

@@ -205,6 +205,7 @@ class Story:
     captured: int = 0
     failed: bool = False
     cancelled: bool = False
+    frozen: bool = False  # from any dispute on, until one is over and none holds money
     parcels: dict[str, Sent] = field(default_factory=dict)
     returned: dict[str, Share] = field(default_factory=dict)  # refunds, cancellations and lost disputes
     disputes: dict[str, Share] = field(default_factory=dict)  # the open ones
@@ -212,10 +213,6 @@ class Story:
     paid: int = 0
     under_way: int = 0
     netted: int = 0  # what this trade gave to (minus: got from) other trades of the same supplier
-
-    @property
-    def frozen(self) -> bool:
-        return bool(self.disputes)
 
     @property
     def released(self) -> int:
@@ -407,6 +404,7 @@ class SecondLedger:
         if key in story.closed or amount <= 0 or (held is not None and held.amount):
             return
         # A bank that wants more than there is holds nothing, and its dispute freezes the order all the same.
+        story.frozen = True
         fits = amount <= story.captured - story.gone
         story.disputes[key] = self._split(story, amount) if fits else Share()
 
@@ -414,12 +412,19 @@ class SecondLedger:
         share = story.disputes.pop(key, None)
         if share is None:
             return
+        story.frozen = story.frozen and any(other.amount for other in story.disputes.values())
+        if not share.amount:
+            self._thaw(story)
+            return  # It was refused; the bank may tell of it anew.
         story.closed.add(key)
         if not won:
             story.returned[f"dispute {key}"] = share
         elif story.cancelled:
             # A cancelled order ends with everything refunded (invariant 9).
             story.returned[f"dispute {key}"] = self._split(story, share.amount)
+        self._thaw(story)
+
+    def _thaw(self, story: Story) -> None:
         for sent in story.parcels.values():
             self._release(story, sent)
 

@@ -69,9 +69,9 @@ def played(story: Golden, times: int = 1) -> dict[str, object]:
 
 
 @pytest.fixture
-def played_for_real(network: tuple[Session, Cast]) -> Iterator[Callable[..., RealLedger]]:
+def played_for_real(books: tuple[Session, Cast]) -> Iterator[Callable[..., RealLedger]]:
     """Plays a story in a transaction that is rolled back."""
-    session, cast = network
+    session, cast = books
 
     def play(story: Golden, times: int = 1) -> RealLedger:
         real = RealLedger(session, cast, reserve_bp=story.reserve_bp)
