@@ -428,6 +428,9 @@ class Network:
 @pytest.fixture
 def network(app: Flask) -> Iterator[Network]:
     """Anna supplies; Boldt and Dora sell. Nothing is listed yet."""
+    # The application is one for all tests of this process: what is set here must not be seen by the next test.
+    names = ("SHOPBRIDGE_RETRY_SCALE", "SHOPBRIDGE_PUBLIC_URL")
+    before = {name: app.config[name] for name in names}
     app.config["SHOPBRIDGE_RETRY_SCALE"] = 0.001
     kaufland_app = kaufland.create_app()
     bridge, kaufland_server = serve(app), serve(kaufland_app)
@@ -439,6 +442,7 @@ def network(app: Flask) -> Iterator[Network]:
     built.partners(built.boldt, built.anna)
     built.partners(built.dora, built.anna)
     yield built
+    app.config.update(before)
     for server in built.servers:
         server.shutdown()
         server.server_close()

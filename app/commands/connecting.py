@@ -298,7 +298,10 @@ def _tell_checked(found: Connection, checked: Mapping[str, Any], as_json: bool) 
 @click.command()
 @finding.account_option
 @click.option("--name", default="Supplier", show_default=True, help="How the connection is called.")
-@click.option("--command-url", help="Where the system takes commands; without it, it pulls its orders by the supplier API.")
+@click.option(
+    "--command-url",
+    help="Where the system takes commands; without it, it pulls its orders by the supplier API.",
+)
 @showing.json_option
 def standard(account: str, name: str, command_url: str | None, as_json: bool) -> None:
     """Plug in a supplier system, an ERP or a custom shop (docs/suppliers.md): answers its address and both secrets, once."""
