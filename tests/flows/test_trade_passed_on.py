@@ -59,6 +59,7 @@ def test_the_retailer_cancels_inside_the_window_and_nothing_has_happened(network
     network.work()
     assert network.trade().state == "cancelled"
     assert network.pieces() == ["cancelled", "cancelled"]
+    assert network.reserved(network.trade().lines[0].product_id or 0) == 0
     money = network.money()
     assert (money.captured, money.refunded, money.escrow) == (1230, 1230, 0)
     network.window_is_over()

@@ -124,6 +124,7 @@ def test_units_refunded_before_they_left_are_called_off(network: Network) -> Non
     assert network.money().refunded == 420
     assert sorted(network.pieces()) == ["cancelled", "to_ship", "to_ship"]
     assert network.anna.stock("TEE-001") == 8
+    assert network.reserved(network.trade().lines[0].product_id or 0) == 2
     assert network.cases(network.boldt) == ["trade.units_called_off"]
     network.anna.does("complete", child.id, tracking=DHL)
     network.work()
