@@ -92,6 +92,7 @@ class Sender
         $held = array();
         do {
             $rows = $this->outbox->waiting($after, self::BATCH);
+            self::forgetWhatWasRead();
             foreach ($this->coalesced($rows) as $row) {
                 $after = $row->id;
                 if ($this->now() >= $deadline) {
@@ -118,6 +119,17 @@ class Sender
             }
         } while ($rows !== array());
         return false;
+    }
+
+    /**
+     * What this process has read before (products, options, tax rates) may have been changed by another one, and the message about that
+     * change is among those just fetched. Only this process's memory is emptied, never a cache that others share.
+     */
+    private static function forgetWhatWasRead(): void
+    {
+        if (function_exists('wp_cache_supports') && wp_cache_supports('flush_runtime')) {
+            wp_cache_flush_runtime();
+        }
     }
 
     /** While it is not known whether the bridge is back, the oldest message is the one that finds out, due or not. */

@@ -117,6 +117,29 @@ final class SenderTest extends ShopTestCase
         self::assertSame('no answer', $this->outbox->rows[1]->error);
     }
 
+    public function testAMessageThatComesDuringTheRunCarriesWhatIsTrueThenAndNotWhatWasReadBefore(): void
+    {
+        $stock = 5;
+        // Reads through the cache of the process, as WooCommerce does.
+        $this->snapshots = new PlainSnapshots(static function () use (&$stock): array {
+            \FakeShop::$read['product'] = \FakeShop::$read['product'] ?? $stock;
+            return array('stock' => \FakeShop::$read['product']);
+        });
+        $told = array();
+        $this->transport->bridge = function (string $id, array $event) use (&$stock, &$told): Answer {
+            $told[] = $event['data']['stock'];
+            if (count($told) === 1) {
+                // Another process sells one while this one is sending.
+                $stock = 4;
+                $this->write('product.changed', 1);
+            }
+            return new Answer(202);
+        };
+        $this->write('product.changed', 1);
+        $this->sender()->drain(20);
+        self::assertSame(array(5, 4), $told);
+    }
+
     public function testTheTimeBudgetEndsARunAndSaysThatMoreIsLeft(): void
     {
         $this->transport->bridge = function (): Answer {

@@ -32,6 +32,9 @@ final class FakeShop
     /** @var array<int, WC_Product> */
     public static $products = array();
 
+    /** @var array<string, mixed> what the cache of this process holds */
+    public static $read = array();
+
     /** @var array<string, bool> */
     public static $capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true);
 
@@ -58,7 +61,7 @@ final class FakeShop
 
     public static function reset(): void
     {
-        foreach (array('options', 'autoload', 'transients', 'hooks', 'requests', 'answers', 'orders', 'products', 'log', 'scheduled') as $name) {
+        foreach (array('options', 'autoload', 'transients', 'hooks', 'requests', 'answers', 'orders', 'products', 'read', 'log', 'scheduled') as $name) {
             self::$$name = array();
         }
         self::$routes = array();

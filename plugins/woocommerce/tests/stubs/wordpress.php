@@ -388,6 +388,17 @@ function wp_cache_flush(): bool
     return true;
 }
 
+function wp_cache_supports(string $feature): bool
+{
+    return $feature === 'flush_runtime';
+}
+
+function wp_cache_flush_runtime(): bool
+{
+    FakeShop::$read = array();
+    return true;
+}
+
 function wp_doing_cron(): bool
 {
     return false;
