@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,7 @@ from app.rules import release, stock, trade
 from app.rules.offers import SELLABLE_KINDS
 
 PAGE = 25
+GONE = "listing.gone_from_shop"
 LISTINGS = table_of(Listing)
 
 
@@ -45,7 +46,8 @@ class Query:
 class Item:
     """One product of the catalogue. Prices are gross minor units of `currency`; `dealer_price` after the retailer's price group.
 
-    `listed`: it is in this retailer's shop, then `state` and `reason` tell how it stands there (models.Listing).
+    `listed`: it is in this retailer's shop, then `state` and `reason` tell how it stands there (models.Listing). They also tell of one that he
+    took and deleted in his shop.
     """
 
     product_id: int
@@ -246,6 +248,7 @@ def _item(row: Any, held: int) -> Item:
     listing: Listing | None = row.Listing
     dealer = trade.unit_price(row.Release.price, row.discount_bp)
     listed = listing is not None and listing.state != "withdrawn"
+    told = listing if listing is not None and (listed or listing.reason_code == GONE) else None
     return Item(
         product_id=product.id,
         title=product.title,
@@ -261,9 +264,9 @@ def _item(row: Any, held: int) -> Item:
         supplier=row.company or "",
         margin_percent=rules.margin_percent(product.price, dealer),
         listed=listed,
-        state=listing.state if listing is not None and listed else None,
-        reason=m.Reason(listing.reason_code, listing.reason_params)
-        if listing is not None and listed and listing.reason_code
+        state=told.state if told is not None else None,
+        reason=m.Reason(told.reason_code, told.reason_params)
+        if told is not None and told.reason_code
         else None,
         price_rule=listing.price_rule if listing is not None and listed else None,
     )
@@ -315,13 +318,26 @@ def _listed_gtins(session: Session, shop: Connection) -> dict[str, int]:
     return {form: product_id for number, product_id in rows for form in release.gtin_forms(number)}
 
 
-def _own_products(session: Session, shop: Connection, gtins: Collection[str | None]) -> dict[str, str]:
-    """GTIN in its longest form -> the shop's id of the retailer's own product that has it and stands for no listing yet."""
+@dataclass(frozen=True)
+class _AtHome:
+    """A product of the retailer's shop that a listing may take over. `external_id` None: one that was taken out for good still stands for it,
+    and is pushed first. `adopted`: it is his own, none that we had made for a listing before.
+    """
+
+    external_id: str | None
+    adopted: bool
+
+
+_NOT_AT_HOME = _AtHome(None, adopted=False)
+
+
+def _own_products(session: Session, shop: Connection, gtins: Collection[str | None]) -> dict[str, _AtHome]:
+    """GTIN in its longest form -> the retailer's product that has it and stands for no listing that is still wanted."""
     forms = {form for number in gtins for form in release.gtin_forms(number)}
     if not forms:
         return {}
     rows = session.execute(
-        select(Product.gtin, Product.external_id)
+        select(Product.gtin, Product.external_id, Listing.id, Listing.adopted)
         .outerjoin(
             Listing,
             and_(Listing.shop_id == Product.connection_id, Listing.shop_product_id == Product.external_id),
@@ -331,21 +347,35 @@ def _own_products(session: Session, shop: Connection, gtins: Collection[str | No
             Product.gtin.in_(forms),
             Product.deleted.is_(False),
             Product.kind.in_(SELLABLE_KINDS),
-            Listing.id.is_(None),
+            or_(Listing.id.is_(None), Listing.state == "withdrawn"),
         )
         .order_by(
             Product.published, Product.id.desc()
         )  # the last one wins: published before hidden, the oldest
+    ).all()
+    left = _left_behind(session, shop)
+    found: dict[str, _AtHome] = {}
+    for number, external_id, holder, adopted in rows:
+        free = _AtHome(external_id, adopted=external_id not in left)
+        found[release.gtin_forms(number)[0]] = free if holder is None else _AtHome(None, adopted=adopted)
+    return found
+
+
+def _left_behind(session: Session, shop: Connection) -> set[str]:
+    """Products of this shop that were made for a listing which was taken out for good (flows/push_listings)."""
+    which = Listing.sent["left"].astext
+    rows = session.scalars(
+        select(which).where(Listing.shop_id == shop.id, Listing.state == "withdrawn", which.is_not(None))
     )
-    return {release.gtin_forms(number)[0]: external_id for number, external_id in rows}
+    return set(rows)
 
 
 def _take(
-    session: Session, shop: Connection, row: Any, rule: Mapping[str, str], at_home: Mapping[str, str]
+    session: Session, shop: Connection, row: Any, rule: Mapping[str, str], at_home: Mapping[str, _AtHome]
 ) -> None:
     """The listing as it is from now on. One that was there is looked at anew; its product in the shop stays the same unless it is gone."""
     listing: Listing | None = row.Listing
-    own = at_home.get(release.gtin_forms(row.Product.gtin)[0])
+    own = at_home.get(release.gtin_forms(row.Product.gtin)[0], _NOT_AT_HOME)
     values: dict[str, Any] = {
         "price_rule": dict(rule),
         "partnership_id": row.partnership_id,
@@ -359,8 +389,8 @@ def _take(
             "shop_id": shop.id,
             "product_id": row.Product.id,
             "key": rules.key(row.supplier_shop, row.Product.external_id),
-            "shop_product_id": own,
-            "adopted": own is not None,
+            "shop_product_id": own.external_id,
+            "adopted": own.adopted,
             "state": "waiting",
             "reason_code": "listing.waiting",
             "reason_params": {},
@@ -372,7 +402,7 @@ def _take(
     if listing.state in {"withdrawn", "refused"}:
         values |= {"state": "waiting", "reason_code": "listing.waiting", "reason_params": {}}
         if _is_gone(session, shop, listing):
-            values |= {"shop_product_id": own, "adopted": own is not None, "sent": None}
+            values |= {"shop_product_id": own.external_id, "adopted": own.adopted, "sent": null()}
     session.execute(update(LISTINGS).where(LISTINGS.c.id == listing.id).values(**values))
 
 
@@ -383,6 +413,6 @@ def _is_gone(session: Session, shop: Connection, listing: Listing) -> bool:
         Product.external_id == listing.shop_product_id,
         Product.deleted.is_(False),
     )
-    if listing.shop_product_id is None or listing.reason_code == "listing.gone_from_shop":
+    if listing.shop_product_id is None or listing.reason_code == GONE:
         return True
     return session.scalar(found) is None

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app import obstacles, outbox
-from app.errors import Refused, ShopbridgeError
+from app.errors import Refused, ShopbridgeError, Unauthorised
 from app.models import Account, Connection, Order, Timeline
 from app.registry import ShopClient
 from app.rules import reasons
@@ -39,9 +39,9 @@ def push(session: Session, shop: Connection, client: ShopClient) -> int:
     for place, (command_id, data) in enumerate(stories):
         try:
             client.send(command_id, "order.timeline", data)
-        except Refused:
-            continue  # an order that is gone from the shop needs no story; whoever acts on it is told by the acting
-        except ShopbridgeError:
+        except ShopbridgeError as error:
+            if isinstance(error, Refused) and not isinstance(error, Unauthorised):
+                continue  # an order that is gone from the shop needs no story; whoever acts on it is told by the acting
             session.execute(_AGAIN, {"ids": ids[place:]})
             session.commit()
             raise

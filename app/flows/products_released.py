@@ -1,8 +1,8 @@
 """Keep for every product of a supplier whether retailers may list it, and tell his shop (K1, K2, K4).
 
 Decided anew in the transaction in which a product changed, and for a whole account when what holds for all its products has changed. What may go
-wrong: two looks at one product at the same moment (its row is locked by whoever decides), or a shop that cannot be reached: what it was not
-told stays marked and is told later.
+wrong: two looks at one account at the same moment (they take turns, else two products could get the same GTIN released), or a shop that
+cannot be reached: what it was not told stays marked and is told later.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, collate, func, literal, select, text
+from sqlalchemy import ColumnElement, Row, collate, func, literal, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
@@ -31,6 +31,7 @@ CHUNK = 500
 log = structlog.get_logger(__name__)
 
 _DUPLICATE = [{"code": "release.gtin_duplicate"}]
+_PARENT, _DELETED = [{"code": "release.parent"}], [{"code": "release.deleted"}]
 _STATES = {True: "released", False: "not_released"}
 
 
@@ -42,6 +43,21 @@ class _Supplier:
     terms: Mapping[int, release.Terms]
 
 
+def take_turns(session: Session, account_id: int) -> None:
+    """Wait until nobody else decides about this account, until the end of the transaction. Whoever writes products takes his turn before he
+    writes them, so that two who wait for each other's rows never meet. Nothing happens for who is no supplier.
+    """
+    if _is_supplier(session, account_id):
+        _take_turn(session, account_id)
+
+
+def _take_turn(session: Session, account_id: int) -> None:
+    session.execute(_TURN, {"name": f"release/{account_id}"})
+
+
+_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+
+
 def after_change(session: Session, shop: Connection, product_ids: Sequence[int]) -> int:
     """Products of this shop changed; the caller has just written and so locked them. Nothing happens for who is no supplier.
 
@@ -49,6 +65,7 @@ def after_change(session: Session, shop: Connection, product_ids: Sequence[int])
     """
     if not product_ids or not _is_supplier(session, shop.account_id):
         return 0
+    _take_turn(session, shop.account_id)
     return _decide(session, shop.account_id, _supplier(session, shop.account_id), product_ids)
 
 
@@ -57,6 +74,7 @@ def look(session: Session, account_id: int) -> int:
 
     The doors call it after such a change; the clock finds what nobody told (catch_up).
     """
+    _take_turn(session, account_id)
     supplier = _supplier(session, account_id)
     changed, last = 0, 0
     while ids := _some(session, account_id, last):
@@ -80,6 +98,13 @@ def catch_up(session: Session) -> int:
             changed += look(session, account_id)
             session.commit()
     return changed
+
+
+def not_sold_itself() -> ColumnElement[bool]:
+    """Releases of what is never sold itself: a parent, whose variations are (K2), and what is gone from the shop. Nothing is to be mended
+    there, so no count of what is not released contains them.
+    """
+    return or_(Release.reasons.contains(_PARENT), Release.reasons.contains(_DELETED))
 
 
 # --- deciding ---------------------------------------------------------------------------------------------------------------

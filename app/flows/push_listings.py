@@ -3,7 +3,8 @@
 Whoever changes something marks the listing `stale`; here it is computed anew and sent when it differs from what the shop shows. What is sold out
 or withdrawn goes first. Values are absolute, so repeating a push is harmless. What may go wrong: the shop is down (the listings stay due), it
 refuses one (a case, the others go on), a worker dies (its lease ends and they are pushed again), or a person changes the stock there by hand
-(pushed again; fewer than ours only after a while, because it may be a sale that we hear of in a moment).
+(pushed again; fewer than ours only after a while, because it may be a sale that we hear of in a moment). What is taken out for good is let go:
+the shop hears so once, and after that while the product is the retailer's own, or another supplier's who has the same article.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from app.models import (
 from app.registry import ShopClient
 from app.rules import listing as rules
 from app.rules import network_categories, stock, trade
+from app.rules.release import gtin_forms, percent
 from app.shops.reading import amount_text
 from app.story import close_case, open_case
 
@@ -43,7 +45,14 @@ SHOP_DOWN = (
     2  # step of the plan: when the shop is back after a day, an old stock must not stay on sale for another
 )
 SALE_GRACE = 60.0  # seconds in which a stock that fell in the retailer's shop is taken for a sale whose order is on its way
-DATA = ("title", "gtin", "price", "images", "brand", "category", "status")
+DATA = ("title", "gtin", "price", "images", "brand", "category", "tax_rate", "status", "managed")
+OURS_ALONE = (
+    "images",
+    "brand",
+    "category",
+    "tax_rate",
+    "status",
+)  # never told of a product that the retailer had before
 
 # Urgency: what must go to 0, what must go down, what may go up, what is new. Rough, because the exact stock is computed after the claim.
 _CLAIM = text("""
@@ -172,6 +181,8 @@ def _wishes(session: Session, shop: Connection, ids: Sequence[int]) -> list[tupl
         wait = _sale_may_be_on_its_way(row, wish)
         if wait is not None:
             _wait(row.Listing, wait)
+        elif let_go := _lets_go_until(row, wish):
+            _wait(row.Listing, let_go)
         elif wish.deed == "none":
             _settle(session, row, wish)
         else:
@@ -183,8 +194,10 @@ def _wish(row: Any, shop: Connection, held: int, *, approved: bool) -> Wish:
     listing: Listing = row.Listing
     if _is_gone(row):
         return Wish("none", dict(listing.sent or {}), m.Reason("listing.gone_from_shop"), "withdrawn")
-    reason = None if listing.state == "withdrawn" else _withheld(row, approved=approved)
-    data = _data(row, shop) if reason is None and listing.state != "withdrawn" else None
+    if listing.state == "withdrawn":
+        return _let_go(row)
+    reason = _withheld(row, approved=approved)
+    data = _data(row, shop) if reason is None else None
     if isinstance(data, m.Reason):
         reason, data = data, None
     if data is None:
@@ -220,20 +233,47 @@ def _withheld(row: Any, *, approved: bool) -> m.Reason | None:
 
 
 def _taken_down(row: Any, reason: m.Reason | None) -> Wish:
-    """Stock 0, and nothing else changes. What was never in the shop is not put there for it; one that may be there is made sure of.
+    """Stock 0, and nothing else changes. What was never in the shop is not put there for it; one that may be there is made sure of."""
+    listing: Listing = row.Listing
+    if listing.sent is None:
+        return Wish("none", {}, reason, "waiting")
+    values = {**listing.sent, "stock": 0}
+    if listing.shop_product_id is None:
+        values |= {
+            "status": "draft",
+            "managed": True,
+            "title": listing.sent.get("title") or _title(row.Product),
+        }
+        return Wish("upsert", values, reason, "waiting")
+    return Wish("none" if _in_shop(row) == 0 else "stock", values, reason, "waiting")
 
-    A product that came from us and is not wanted any more is hidden; one that the retailer had before stays as he has it.
+
+def _let_go(row: Any) -> Wish:
+    """Taken out for good: told once, with stock 0, that it is not kept by us any more; what came from us is hidden. A shop that never had it
+    hears nothing, and one that may have it makes none (docs/protocol.md 4).
     """
     listing: Listing = row.Listing
-    state = "withdrawn" if listing.state == "withdrawn" else "waiting"
-    if listing.sent is None:
-        return Wish("none", {}, reason, state)
-    values = {**listing.sent, "stock": 0}
-    hide = state == "withdrawn" and not listing.adopted and listing.sent.get("status") != "draft"
-    if hide or listing.shop_product_id is None:
-        values |= {"status": "draft", "title": listing.sent.get("title") or _title(row.Product)}
-        return Wish("upsert", values, reason, state)
-    return Wish("none" if _in_shop(row) == 0 else "stock", values, reason, state)
+    if listing.sent is None or "left" in listing.sent or listing.sent.get("managed") is False:
+        return Wish("none", dict(listing.sent or {}), None, "withdrawn")
+    values = {**listing.sent, "stock": 0, "managed": False}
+    values["title"] = listing.sent.get("title") or _title(row.Product)
+    if not listing.adopted:
+        values["status"] = "draft"
+    return Wish("upsert", values, None, "withdrawn")
+
+
+def _lets_go_until(row: Any, wish: Wish) -> datetime | None:
+    """How long one that was let go still stands for its product: an order from before may be on its way."""
+    listing: Listing = row.Listing
+    if wish.deed != "none" or wish.state != "withdrawn" or (listing.sent or {}).get("managed") is not False:
+        return None
+    over = (listing.sent_at or datetime.now(UTC)) + timedelta(seconds=SALE_GRACE)
+    return over if over > datetime.now(UTC) else None
+
+
+def _left(listing: Listing) -> dict[str, Any] | None:
+    """What is remembered of a product that is not ours any more: which one we had made. Whoever takes it again may show it and call it his."""
+    return None if listing.adopted or listing.shop_product_id is None else {"left": listing.shop_product_id}
 
 
 def _data(row: Any, shop: Connection) -> dict[str, Any] | m.Reason:
@@ -259,8 +299,16 @@ def _data(row: Any, shop: Connection) -> dict[str, Any] | m.Reason:
         "images": list(product.extra.get("images") or ()),
         "brand": product.brand,
         "category": network_categories.name(row.Release.category, locale),
+        "tax_rate": _tax_rate(row.Release.vat_percent),
         "status": "publish",
+        "managed": True,
     }
+
+
+def _tax_rate(vat_percent: str | None) -> str | None:
+    """The rate of the goods. 0 is not told: a supplier who charges no VAT (a small business) says nothing about what his retailer owes."""
+    rate = percent(vat_percent)
+    return format(rate.normalize(), "f") if rate else None
 
 
 def _title(product: Product) -> str:
@@ -357,7 +405,7 @@ def _message(session: Session, listing: Listing, wish: Wish) -> tuple[str, dict[
         "key": listing.key,
         "name": _name(session, listing, wish, new),
         "stock_quantity": wish.values["stock"],
-        "managed": True,
+        "managed": wish.values.get("managed", True),
         "gtin": wish.values.get("gtin"),
         "sku": None if listing.adopted else rules.sku(listing.key),
     }
@@ -365,7 +413,7 @@ def _message(session: Session, listing: Listing, wish: Wish) -> tuple[str, dict[
     if price is not None:
         data["price"] = amount_text(price, wish.values["currency"])
     if not listing.adopted:
-        data |= {name: new[name] for name in ("images", "brand", "category", "status") if new.get(name)}
+        data |= {name: new[name] for name in OURS_ALONE if new.get(name)}
     return "product.upsert", data
 
 
@@ -409,6 +457,23 @@ def _done(
         values["stock"], listing.stale = answer["stock_quantity"], True
     _no_case(session, listing)
     _finish(listing, values, wish.reason, wish.state)
+    if wish.state == "withdrawn":
+        _wait(listing, datetime.now(UTC) + timedelta(seconds=SALE_GRACE))
+        _tell_rivals(session, listing)
+
+
+def _tell_rivals(session: Session, listing: Listing) -> None:
+    """Another supplier's product with the same GTIN, which the shop could not take while this one was kept, is tried again."""
+    number = session.scalar(select(Product.gtin).where(Product.id == listing.product_id))
+    if forms := gtin_forms(number):
+        session.flush()
+        same = select(Product.id).where(Product.gtin.in_(forms), Product.id != listing.product_id)
+        refused = (
+            Listing.shop_id == listing.shop_id,
+            Listing.state == "refused",
+            Listing.product_id.in_(same),
+        )
+        reservations.mark_listings(session, *refused)
 
 
 def _last_sequence(session: Session, shop_id: int) -> int:
@@ -417,13 +482,17 @@ def _last_sequence(session: Session, shop_id: int) -> int:
 
 
 def _is_taken(session: Session, shop_id: int, listing: Listing, product_id: str) -> bool:
-    """The shop found a product that stands for another listing: that one is made right again."""
+    """The shop found a product that stands for another listing: that one is made right again, or gives way when it was taken out for good."""
     other = session.scalar(
         select(Listing).where(
             Listing.shop_id == shop_id, Listing.shop_product_id == product_id, Listing.id != listing.id
         )
     )
     if other is None:
+        return False
+    if other.state == "withdrawn":
+        other.sent, other.shop_product_id = _left(other), None
+        session.flush()
         return False
     session.execute(update(Listing).where(Listing.id == other.id).values(sent={}, stale=True))
     return True
@@ -434,13 +503,18 @@ def _refused(session: Session, listing_id: int, token: str, wish: Wish, error: R
     if listing is None:
         _overtaken(session, listing_id)
         return
+    if error.code == "shop.product_not_found" and wish.state == "withdrawn":
+        _no_case(session, listing)
+        listing.shop_product_id = None
+        _finish(listing, None, None, "withdrawn")
+        return
     if error.code == "shop.product_not_found" and wish.deed == "stock":
         listing.switched_on = False
         _finish(listing, listing.sent, m.Reason("listing.gone_from_shop"), "withdrawn")
         return
     told = {"message": error.params.get("message") or error.params.get("field") or error.code}
     reason = m.Reason("listing.refused", told)
-    _finish(listing, listing.sent, reason, "refused")
+    _finish(listing, listing.sent, reason, "withdrawn" if wish.state == "withdrawn" else "refused")
     _case(session, listing, reason)
 
 
@@ -499,6 +573,9 @@ def _settle(session: Session, row: Any, wish: Wish) -> None:
         sent = {**sent, "stock": own.stock, "sequence": own.stock_sequence}
     if wish.reason is not None and wish.reason.code == "listing.gone_from_shop":
         listing.switched_on = False
+    elif wish.state == "withdrawn" and listing.shop_product_id is not None:
+        sent = _left(listing) if sent is not None else None
+        listing.shop_product_id = None
     _no_case(session, listing)
     _finish(listing, sent, wish.reason, wish.state)
 
@@ -514,7 +591,8 @@ def _finish(listing: Listing, sent: dict[str, Any] | None, reason: m.Reason | No
 
 
 def _no_case(session: Session, listing: Listing) -> None:
-    if listing.state == "refused":
+    """One that is on sale has none. One that waits may have been refused before its retailer imported it again."""
+    if listing.state != "listed":
         close_case(session, account_id=listing.account_id, subject=f"listing/{listing.id}")
 
 

@@ -197,6 +197,7 @@ class Inbox:
             )
 
     def _products(self, pairs: Sequence[tuple[inbox.Claimed, Any]]) -> None:
+        products_released.take_turns(self.session, self.connection.account_id)
         changed = product_changed.receive(
             self.session,
             self.connection,
@@ -215,6 +216,7 @@ class Inbox:
 
     def _removed(self, pairs: Sequence[tuple[inbox.Claimed, Any]]) -> None:
         gone = [(event.sequence, event.subject.partition("/")[2]) for event, _ in pairs]
+        products_released.take_turns(self.session, self.connection.account_id)
         changed = product_changed.removed(self.session, self.connection, gone)
         products_released.after_change(self.session, self.connection, changed)
         push_listings.shown(self.session, self.connection, changed)

@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from app.errors import ShopbridgeError
 from app.sandbox.shop_outbox import now
-from app.sandbox.shop_state import Line, NotObeyed, Order, Shop, cents, line_of, plugin_facts
+from app.sandbox.shop_state import Line, NotObeyed, Order, Product, Shop, cents, line_of, plugin_facts
 from app.shops import schemas, signing
 from app.shops.envelope import parse_object
 from app.shops.reading import faults
@@ -187,10 +187,14 @@ def _timeline(shop: Shop, data: Mapping[str, Any]) -> Told:
 
 def _upsert(shop: Shop, data: Mapping[str, Any]) -> Told:
     by_key = next((each for each in shop.products.values() if each.key == data["key"]), None)
+    if data.get("managed") is False:
+        return _let_go(shop, by_key, data)
     by_gtin = shop.find(gtin=data.get("gtin"))
     if by_key and by_gtin and by_key is not by_gtin:
         raise NotObeyed("product.gtin_taken", f"Product {by_gtin.id} has this GTIN.", "data.gtin")
     found = by_key or by_gtin or shop.find(sku=data.get("sku"))
+    if found and found.managed and found.key not in {None, data["key"]}:
+        raise NotObeyed("product.gtin_taken", f"Product {found.id} comes through the network.", "data.gtin")
     wanted = {
         name: data[name] for name in ("name", "sku", "gtin", "price", "status") if data.get(name) is not None
     }
@@ -198,11 +202,23 @@ def _upsert(shop: Shop, data: Mapping[str, Any]) -> Told:
     if data.get("stock_quantity") is not None:
         wanted |= {"stock": data["stock_quantity"], "counted": True}
     if found is None:
-        found = shop.add_product(wanted | {"key": data["key"], "category": data.get("category")})
+        new = {name: data.get(name) for name in ("key", "category", "tax_rate")}
+        found = shop.add_product(wanted | new)
         return {"product_id": str(found.id), "created": True, "sequence": shop.outbox.draw_sequence()}, True
     found.key, found.category = data["key"], found.category or data.get("category")
     shop.change_product(found.id, wanted)
     return {"product_id": str(found.id), "created": False, "sequence": shop.outbox.draw_sequence()}, True
+
+
+def _let_go(shop: Shop, product: Product | None, data: Mapping[str, Any]) -> Told:
+    """From now on the merchant's own: only what we know by our key, and none is made for it."""
+    if product is None or product.status == "trash":
+        raise NotObeyed("product.not_found", "No product has this key.", "data.key")
+    wanted = {"managed": False, "stock": data.get("stock_quantity") or 0, "counted": True}
+    if data.get("status"):
+        wanted["status"] = data["status"]
+    shop.change_product(product.id, wanted)
+    return {"product_id": str(product.id), "created": False, "sequence": shop.outbox.draw_sequence()}, True
 
 
 def _release(shop: Shop, data: Mapping[str, Any]) -> Told:

@@ -512,7 +512,16 @@ class ProductUpsert(Lenient):
     status = Text(64, load_default=None, allow_none=True)
     brand = Text(190, load_default=None, allow_none=True)
     category = Text(190, load_default=None, allow_none=True, metadata=_says("Its name."))
-    managed = Flag(load_default=False, metadata=_says("The bridge keeps its stock."))
+    tax_rate = Percent(
+        load_default=None,
+        allow_none=True,
+        metadata=_says("VAT of the goods in percent; for the tax class of a product that is made."),
+    )
+    managed = Flag(
+        load_default=None,
+        allow_none=True,
+        metadata=_says("true: the bridge keeps its stock. false: not any more; nothing is made for it."),
+    )
 
 
 class ReleaseReason(Lenient):

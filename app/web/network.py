@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from app import ledger
 from app.errors import Invalid, Refused
 from app.extensions import db
-from app.flows import catalogue, network_members, packing_slip
+from app.flows import catalogue, network_members, packing_slip, products_released
 from app.messages import Reason
 from app.models import Account, Connection, Partnership, PriceGroup, Profile, Release
 from app.papers import slip
@@ -133,20 +133,26 @@ def state_of(shop: Connection) -> dict[str, Any]:
 
 def _counts(account_id: int) -> dict[str, int]:
     query = (
-        select(Release.state, func.count()).where(Release.account_id == account_id).group_by(Release.state)
+        select(Release.state, func.count())
+        .where(Release.account_id == account_id, ~products_released.not_sold_itself())
+        .group_by(Release.state)
     )
     return {row[0]: row[1] for row in db.session.execute(query)}
 
 
 def _by_reason(account_id: int, locale: str) -> list[dict[str, Any]]:
-    """Why products are not released, most frequent first. One product may have several reasons."""
+    """Why products are not released, most frequent first. One product may have several reasons; what is never sold itself has none to mend."""
     reason = func.jsonb_array_elements(Release.reasons).table_valued("value").alias("reason")
     code = reason.c.value.op("->>")("code")
     query = (
         select(code, func.count())
         .select_from(Release)
         .join(reason, true())
-        .where(Release.account_id == account_id, Release.state == "not_released")
+        .where(
+            Release.account_id == account_id,
+            Release.state == "not_released",
+            ~products_released.not_sold_itself(),
+        )
         .group_by(code)
         .order_by(func.count().desc(), code)
         .limit(50)
@@ -291,7 +297,7 @@ def look_around(shop: Connection, told: Mapping[str, Any]) -> Response:
 
 
 def _item_shown(item: catalogue.Item, locale: str) -> dict[str, Any]:
-    """One product; amounts are decimal text. `state` and `reason` only where it is in this shop."""
+    """One product; amounts are decimal text. `state` and `reason` only where it is in this shop, or was until it was deleted there."""
     plain = (
         "title",
         "gtin",

@@ -23,10 +23,11 @@ from sqlalchemy import select, text
 from world import call
 
 from app.errors import Invalid
-from app.flows import catalogue
+from app.flows import catalogue, push_listings
 from app.flows.catalogue import Query
 from app.models import Connection, Listing
 from app.rules import listing as rules
+from app.shops.woocommerce.client import WooCommerceClient
 
 
 def shop_of(network: Network, member: Member) -> Connection:
@@ -141,8 +142,9 @@ def test_an_import_makes_the_product_with_everything_but_a_description(
     assert (made.managed, made.status) == (True, "publish")
     (upsert,) = [data for kind, data in sent if kind == "product.upsert"]
     assert set(upsert) == {
-        "key", "name", "stock_quantity", "managed", "gtin", "sku", "status", "price", "images", "brand", "category",
+        "key", "name", "stock_quantity", "managed", "gtin", "sku", "status", "price", "images", "brand", "category", "tax_rate",
     }  # fmt: skip
+    assert (upsert["tax_rate"], made.tax_rate) == ("7", "7")
     assert listing(network, network.boldt, product).state == "listed"
     assert find(network, network.boldt, listed=True) == ["Tee TEE-001"]
     assert find(network, network.boldt, listed=False) == []
@@ -197,6 +199,115 @@ def test_the_same_gtin_of_a_second_supplier_is_refused_with_the_reason(network: 
     catalogue.unlist(network.session, shop_of(network, network.boldt), [first])
     network.session.commit()
     assert take(network, network.boldt, [second]).queued == 1
+
+
+def test_the_article_goes_over_to_the_second_supplier_when_the_first_is_taken_out(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One product all the time, and the one who has it in his hands never becomes the retailer's own by it."""
+    chai = network.join("Chai GmbH", supplier=True)
+    network.partners(network.boldt, chai)
+    (first,) = offer(network, network.anna, goods("TEE-001", ASSAM))
+    (second,) = offer(network, chai, goods("CHAI-1", ASSAM, stock=3))
+    take(network, network.boldt, [first])
+    made = in_shop(network, network.boldt, first)
+    sent = recorded(monkeypatch)
+    catalogue.unlist(network.session, shop_of(network, network.boldt), [first])
+    network.session.commit()
+    assert take(network, network.boldt, [second]).queued == 1
+    assert [data["managed"] for kind, data in sent if kind == "product.upsert"] == [False, True]
+    again = in_shop(network, network.boldt, second)
+    assert (again.id, again.stock, again.status, again.managed) == (made.id, 3, "publish", True)
+    row = listing(network, network.boldt, first)
+    assert (row.state, row.shop_product_id) == ("withdrawn", None)
+    assert (listing(network, network.boldt, second).adopted, network.cases(network.boldt)) == (False, [])
+    change(network, network.anna, "TEE-001", stock=9)
+    network.work()
+    assert in_shop(network, network.boldt, second).stock == 3
+
+
+def test_one_that_was_taken_out_is_the_retailers_own_after_a_while(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order from before may be on its way; then nobody resets his stock any more, and a new import shows the same product again."""
+    (product,) = offer(network, network.anna, goods("TEE-001", ASSAM))
+    take(network, network.boldt, [product])
+    made = in_shop(network, network.boldt, product)
+    catalogue.unlist(network.session, shop_of(network, network.boldt), [product])
+    network.session.commit()
+    network.work()
+    assert (made.managed, made.status, made.stock) == (False, "draft", 0)
+    assert in_shop(network, network.boldt, product) is made
+    monkeypatch.setattr(push_listings, "SALE_GRACE", 0.0)
+    network.hurry()
+    network.work()
+    assert listing(network, network.boldt, product).shop_product_id is None
+    call("PATCH", f"{network.boldt.shop_url}/_control/products/{made.id}", {"stock": 4})
+    network.work()
+    assert made.stock == 4
+    take(network, network.boldt, [product])
+    assert (made.stock, made.status, made.managed) == (10, "publish", True)
+    assert not listing(network, network.boldt, product).adopted
+    assert len(network.boldt.shop.products) == 1
+
+
+def test_one_that_the_shop_never_took_is_not_made_when_it_is_taken_out(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (product,) = offer(network, network.anna, goods("TEE-001", ASSAM))
+    with monkeypatch.context() as refusing:
+        refuse_upserts(refusing)
+        take(network, network.boldt, [product])
+    assert network.cases(network.boldt) == ["listing.refused"]
+    catalogue.unlist(network.session, shop_of(network, network.boldt), [product])
+    network.session.commit()
+    network.work()
+    assert network.boldt.shop.products == {}
+    assert (listing(network, network.boldt, product).state, network.cases(network.boldt)) == ("withdrawn", [])
+
+
+def test_the_case_of_one_that_was_refused_is_closed_when_a_new_import_succeeds(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (product,) = offer(network, network.anna, goods("TEE-001", ASSAM))
+    with monkeypatch.context() as refusing:
+        refuse_upserts(refusing)
+        take(network, network.boldt, [product])
+    assert network.cases(network.boldt) == ["listing.refused"]
+    take(network, network.boldt, [product])
+    assert (listing(network, network.boldt, product).state, network.cases(network.boldt)) == ("listed", [])
+
+
+def refuse_upserts(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = WooCommerceClient.send
+
+    def nameless(client: WooCommerceClient, command_id: str, kind: str, data: dict[str, Any]) -> Any:
+        return send(client, command_id, kind, {**data, "name": None} if kind == "product.upsert" else data)
+
+    monkeypatch.setattr(WooCommerceClient, "send", nameless)
+
+
+def test_the_catalogue_says_that_the_retailer_deleted_it(network: Network) -> None:
+    (product,) = offer(network, network.anna, goods("TEE-001", ASSAM))
+    take(network, network.boldt, [product])
+    number = listing(network, network.boldt, product).shop_product_id
+    call("DELETE", f"{network.boldt.shop_url}/_control/products/{number}?force=1")
+    network.work()
+    (item,) = catalogue.search(network.session, shop_of(network, network.boldt), Query()).items
+    assert (item.listed, item.state) == (False, "withdrawn")
+    assert item.reason is not None
+    assert item.reason.code == "listing.gone_from_shop"
+
+
+@pytest.mark.parametrize(("told", "sent_rate"), [("19", "19"), ("5.5", "5.5"), ("0", None)])
+def test_the_rate_of_the_goods_is_told_but_not_that_a_supplier_charges_none(
+    network: Network, monkeypatch: pytest.MonkeyPatch, told: str, sent_rate: str | None
+) -> None:
+    (product,) = offer(network, network.anna, goods("TEE-001", ASSAM, tax_rate=told))
+    sent = recorded(monkeypatch)
+    take(network, network.boldt, [product])
+    (upsert,) = [data for kind, data in sent if kind == "product.upsert"]
+    assert upsert.get("tax_rate") == sent_rate
 
 
 def test_both_in_one_import_is_refused_too(network: Network) -> None:

@@ -1,16 +1,20 @@
 """What a supplier's shop is told of its products, and that nothing is released that is not complete (K1, K2, K4)."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 import redis
 from listings import ASSAM, DARJEELING, SENCHA, calls, change, codes, goods, offer, release
 from network_world import Network
-from sqlalchemy import event, select, text
+from sqlalchemy import event, select, text, update
+from sqlalchemy.orm import Session
 from world import call
 
 from app import clock, jobs
 from app.extensions import db
 from app.flows import products_released
-from app.models import Connection, Profile, Release
+from app.models import Connection, Product, Profile, Release
 from app.sandbox import shop_commands
 from app.shops.woocommerce.client import WooCommerceClient as Client
 
@@ -80,6 +84,38 @@ def test_a_gtin_belongs_to_one_product_of_a_supplier(network: Network) -> None:
     network.work()
     assert release(network, second).state == "released"
     assert told(network, "TEE-002")["state"] == "released"
+
+
+def test_two_batches_at_the_same_moment_do_not_release_one_gtin_twice(network: Network) -> None:
+    """None of them sees what the other has written; so the second one waits."""
+    products = offer(network, network.anna, goods("TEE-001", ASSAM), goods("TEE-002", DARJEELING))
+    shop = network.session.get_one(Connection, network.anna.connection)
+    network.session.expunge(shop)
+    network.session.rollback()
+
+    def same_gtin(product: int, session: Session) -> None:
+        products_released.take_turns(session, shop.account_id)
+        session.execute(update(Product).where(Product.id == product).values(gtin=SENCHA))
+        products_released.after_change(session, shop, [product])
+
+    def second() -> None:
+        with Session(db.engine) as other:
+            same_gtin(products[1], other)
+            other.commit()
+
+    engine = db.engine
+    with Session(engine) as one, ThreadPoolExecutor(1) as pool:
+        same_gtin(products[0], one)
+        running = pool.submit(in_context, network, second)
+        wait([running], timeout=1.5)
+        one.commit()
+        running.result(timeout=20)
+    assert sorted(release(network, each).state for each in products) == ["not_released", "released"]
+
+
+def in_context(network: Network, work: Callable[[], None]) -> None:
+    with network.bridge.app_context():
+        work()
 
 
 def test_the_same_gtin_at_two_suppliers_is_released_at_both(network: Network) -> None:

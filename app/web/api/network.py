@@ -18,7 +18,7 @@ from sqlalchemy.orm import selectinload
 from app import ledger
 from app.errors import Refused
 from app.extensions import db
-from app.flows import network_members
+from app.flows import network_members, products_released
 from app.models import Account, Listing, Partnership, PriceGroup, Product, Profile, Release, Trade
 from app.web import answers, network_forms
 from app.web.api import ids, pages, shapes, telling
@@ -629,7 +629,7 @@ def list_releases(asked: dict[str, Any]) -> dict[str, Any]:
     query = select(Release, Product).join(Product, Product.id == Release.product_id)
     query = query.where(mine(Release.account_id))
     if "state" in asked:
-        query = query.where(Release.state == asked["state"])
+        query = query.where(Release.state == asked["state"], ~products_released.not_sold_itself())
     if "reason" in asked:
         query = query.where(Release.reasons.contains([{"code": asked["reason"]}]))
     return pages.page(query, Release.product_id, "prd", asked, release_shown)

@@ -49,18 +49,18 @@ final class NetworkFacts
     }
 
     /**
-     * Percentage as decimal text. "0" for what is not taxed, null when the shop does not calculate taxes or its rates add up to no plain
-     * percentage.
+     * Percentage as decimal text. "0" for what is not taxed; so is everything where WooCommerce calculates no taxes (a small business): a price
+     * is what it is there. Null when the rates add up to no plain percentage.
      */
     public static function taxRate(\WC_Product $product): ?string
     {
-        if (!wc_tax_enabled()) {
-            return null;
-        }
-        if ($product->get_tax_status() !== 'taxable') {
-            return '0';
-        }
-        $rates = \WC_Tax::get_base_tax_rates($product->get_tax_class());
+        return wc_tax_enabled() && $product->get_tax_status() === 'taxable' ? self::baseRate($product->get_tax_class()) : '0';
+    }
+
+    /** The percentage of a tax class where the shop is; null where it has none, or none that is a plain percentage. */
+    public static function baseRate(string $class): ?string
+    {
+        $rates = \WC_Tax::get_base_tax_rates($class);
         if ($rates === array()) {
             return null;
         }

@@ -129,7 +129,7 @@ final class UpsertProductTest extends ShopTestCase
     public function testWhatIsNotManagedIsWrittenAsTold(): void
     {
         $own = $this->own(array('global_unique_id' => self::ASSAM, 'name' => 'Old', 'sku' => 'OLD', 'status' => 'private'));
-        $this->upsert(array('managed' => false, 'sku' => 'NEW'));
+        $this->upsert(array('managed' => null, 'sku' => 'NEW'));
         self::assertSame(array('Assam', 'NEW', 'publish'), array($own->props['name'], $own->props['sku'], $own->props['status']));
         self::assertArrayNotHasKey(ManagedProduct::MANAGED, $own->meta);
     }
@@ -148,7 +148,7 @@ final class UpsertProductTest extends ShopTestCase
         $this->own(array('sku' => 'DS-1', 'status' => 'trash'));
         self::assertArrayNotHasKey('sku', $this->product($this->upsert(array('sku' => 'DS-1')))->props);
         $this->expectExceptionObject(new Refusal('data.invalid', 'data.sku belongs to another product.', 'data.sku'));
-        $this->upsert(array('key' => 'network:2', 'gtin' => null, 'sku' => 'DS-1', 'managed' => false));
+        $this->upsert(array('key' => 'network:2', 'gtin' => null, 'sku' => 'DS-1', 'managed' => null));
     }
 
     public function testASkuMatchesAProductWithoutAGtinAndGivesItTheGtin(): void
@@ -184,6 +184,91 @@ final class UpsertProductTest extends ShopTestCase
         self::assertSame($stock, \FakeShop::$products[1001]->props['stock_quantity']);
         $this->upsert(array('managed' => false));
         self::assertFalse($this->upsert(array('key' => 'network:2'))->data['created'], 'let go by the first, taken by the second');
+    }
+
+    public function testWhatIsLetGoIsHiddenWhenItCameFromTheNetworkAndTheMerchantsOwnFromThenOn(): void
+    {
+        $product = $this->product($this->upsert(array()));
+        $product->props['name'] = 'Meiner';
+        $done = $this->upsert(array('managed' => false, 'price' => null, 'stock_quantity' => 0, 'status' => 'draft'));
+        self::assertSame(array('1001', false, 0), array($done->data['product_id'], $done->data['created'], $done->data['stock_quantity']));
+        self::assertSame(array('Meiner', 'draft'), array($product->props['name'], $product->props['status']));
+        self::assertFalse(ManagedProduct::isManaged($product));
+        $this->upsert(array());
+        self::assertSame(array('publish', true), array($product->props['status'], ManagedProduct::isManaged($product)), 'imported again');
+    }
+
+    /** @dataProvider notOurs */
+    public function testWhatIsLetGoIsNeverMadeAndNeverFoundByItsGtin(string $key): void
+    {
+        $own = $this->own(array('global_unique_id' => self::ASSAM, 'status' => 'publish', 'stock_quantity' => 3));
+        $own->meta[ManagedProduct::KEY] = $key;
+        try {
+            $this->upsert(array('managed' => false, 'stock_quantity' => 0, 'status' => 'draft'));
+            self::fail('not refused');
+        } catch (Refusal $refusal) {
+            self::assertSame('product.not_found', $refusal->reason);
+        }
+        self::assertSame(array(1, 3, 'publish'), array(count(\FakeShop::$products), $own->props['stock_quantity'], $own->props['status']));
+    }
+
+    /** @return array<string, array{string}> */
+    public function notOurs(): array
+    {
+        return array('the merchant\'s own' => array(''), 'another supplier\'s by now' => array('network:2'));
+    }
+
+    /** @dataProvider keptPrices */
+    public function testAPriceIsKeptAsTheShopKeepsIts(bool $withTax, ?string $rate, string $class, string $kept): void
+    {
+        $this->german();
+        \FakeShop::$pricesIncludeTax = $withTax;
+        $product = $this->product($this->upsert(array('price' => '7.90', 'tax_rate' => $rate)));
+        self::assertSame(array($class, $kept), array($product->props['tax_class'] ?? '', $product->props['regular_price']));
+    }
+
+    /** @return array<string, array{bool, string|null, string, string}> */
+    public function keptPrices(): array
+    {
+        return array(
+            'with tax' => array(true, '7', 'reduced-rate', '7.90'),
+            'reduced' => array(false, '7', 'reduced-rate', '7.383178'),
+            'reduced, written longer' => array(false, '7.00', 'reduced-rate', '7.383178'),
+            'standard' => array(false, '19', '', '6.638655'),
+            'no class has it' => array(false, '5.5', '', '6.638655'),
+            'no number' => array(false, 'seven', '', '6.638655'),
+            'not told' => array(false, null, '', '6.638655'),
+        );
+    }
+
+    public function testThePriceWithTaxIsTheSameToTheCentAgain(): void
+    {
+        $this->german();
+        \FakeShop::$pricesIncludeTax = false;
+        foreach (array(1, 99, 790, 1190, 12345, 9999999, 99999999999) as $cents) {
+            $product = $this->product($this->upsert(array('price' => \Shopbridge\Orders\Money::text($cents))));
+            $net = \Shopbridge\Orders\Money::scaled($product->props['regular_price'], 6);
+            self::assertSame($cents, intdiv(intdiv($net * 119, 100) + 5000, 10000));
+        }
+    }
+
+    public function testTheTaxClassOfTheMerchantIsLeftAloneAndCountsForThePrice(): void
+    {
+        $this->german();
+        \FakeShop::$pricesIncludeTax = false;
+        $own = $this->own(array('global_unique_id' => self::ASSAM, 'tax_class' => ''));
+        $this->upsert(array('tax_rate' => '7', 'price' => '11.90'));
+        self::assertSame(array('', '10'), array($own->props['tax_class'], $own->props['regular_price']));
+        $own->props['tax_status'] = 'none';
+        $this->upsert(array('price' => '11.90'));
+        self::assertSame('11.90', $own->props['regular_price']);
+    }
+
+    private function german(): void
+    {
+        foreach (array('' => '19.0000', 'reduced-rate' => '7.0000') as $class => $rate) {
+            \FakeShop::$taxRates[] = (object) array('tax_rate' => $rate, 'tax_rate_class' => $class, 'tax_rate_country' => 'DE');
+        }
     }
 
     public function testAProductThatTheMerchantDeletedIsMadeAgainOnlyWhenEverythingIsSent(): void

@@ -53,6 +53,9 @@ final class FakeShop
     /** @var array<int, object> */
     public static $taxRates = array();
 
+    /** @var bool */
+    public static $pricesIncludeTax = true;
+
     /** @var object[] what a shipment plugin knows */
     public static $shipments = array();
 
@@ -67,6 +70,7 @@ final class FakeShop
         self::$routes = array();
         self::$shipments = array();
         self::$taxRates = array();
+        self::$pricesIncludeTax = true;
         self::$capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true);
         self::$nonceIsRight = true;
         self::$nextId = 1000;

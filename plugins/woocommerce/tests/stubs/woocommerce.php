@@ -224,6 +224,11 @@ class WC_Order_Refund extends FakeData
 
 class WC_Product extends FakeData
 {
+    public function get_tax_status(): string
+    {
+        return $this->props['tax_status'] ?? 'taxable';
+    }
+
     public function is_type($type): bool
     {
         return in_array($this->props['type'] ?? 'simple', (array) $type, true);
@@ -412,7 +417,7 @@ function wc_tax_enabled(): bool
 
 function wc_prices_include_tax(): bool
 {
-    return true;
+    return FakeShop::$pricesIncludeTax;
 }
 
 function get_woocommerce_currency(): string
@@ -434,4 +439,9 @@ function wc_get_logger(): object
 function fake_stc_shipments(WC_Order $order): array
 {
     return FakeShop::$shipments;
+}
+
+function wc_format_decimal(string $number): string
+{
+    return $number;
 }

@@ -4,7 +4,7 @@
  * product.upsert: a product by our key, its GTIN or its SKU, in this order; made when there is none (K3: no description is imported).
  *
  * A managed product is a listing of the network: what the merchant had before or has changed since (name, pictures, category, brand, status)
- * is left alone; price and stock are the bridge's.
+ * is left alone; price and stock are the bridge's. One that is let go (`managed` false) is the merchant's own from then on.
  */
 
 declare(strict_types=1);
@@ -20,6 +20,7 @@ use Shopbridge\Orders\Refusal;
 use Shopbridge\Orders\Shelf;
 use Shopbridge\Outbox\Outbox;
 use Shopbridge\Products\ManagedProduct;
+use Shopbridge\Products\ShopTaxes;
 use Shopbridge\Products\ShopTerms;
 
 final class UpsertProduct implements Command
@@ -45,6 +46,9 @@ final class UpsertProduct implements Command
     public function run(CommandData $data): Done
     {
         $key = $data->key();
+        if ($data->has('managed') && !$data->flag('managed', true)) {
+            return $this->letGo($data, $key);
+        }
         $images = array_values(array_filter($data->list('images'), 'is_string'));
         $created = false;
         $known = $this->once->find('product', $key);
@@ -67,6 +71,26 @@ final class UpsertProduct implements Command
             ProductImages::later($made['id'], $images);
         }
         return new Done($this->truth($made['id'], $created, $data));
+    }
+
+    /** Found by our key only, and never made: a listing that was taken out of the shop must not bring a product into it. */
+    private function letGo(CommandData $data, string $key): Done
+    {
+        $known = $this->once->find('product', $key);
+        $product = $known > 0 && $this->isThere($known) ? wc_get_product($known) : $this->shelf->productByKey($key);
+        if (!$product instanceof \WC_Product || $product->get_status() === 'trash' || $product->get_meta(ManagedProduct::KEY) !== $key) {
+            throw new Refusal('product.not_found', 'No product of this shop has this key.', 'data.key');
+        }
+        if ($data->has('stock_quantity')) {
+            $product->set_manage_stock(true);
+            $product->set_stock_quantity($data->number('stock_quantity'));
+        }
+        if ($data->has('status') && in_array($data->text('status'), self::STATUSES, true)) {
+            $this->status($product, $data->text('status'), true);
+        }
+        $product->delete_meta_data(ManagedProduct::MANAGED);
+        $product->save();
+        return new Done($this->truth($product->get_id(), false, $data));
     }
 
     private function isThere(int $id): bool
@@ -120,6 +144,9 @@ final class UpsertProduct implements Command
     {
         $isNew = $product->get_id() === 0;
         $managed = $data->flag('managed', ManagedProduct::isManaged($product));
+        if ($isNew && $data->has('tax_rate')) {
+            ShopTaxes::choose($product, $data->text('tax_rate', 20));
+        }
         try {
             $this->fill($product, $data, $managed);
         } catch (\WC_Data_Exception $refused) {
@@ -150,7 +177,7 @@ final class UpsertProduct implements Command
         }
         $this->codes($product, $data, $managed);
         if ($data->has('price')) {
-            $product->set_regular_price(Money::text($data->cents('price')));
+            $product->set_regular_price(ShopTaxes::kept($product, $data->cents('price')));
         }
         if ($data->has('stock_quantity')) {
             $product->set_manage_stock(true);
