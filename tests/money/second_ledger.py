@@ -203,6 +203,8 @@ class Story:
 
     terms: Terms
     captured: int = 0
+    sent: bool = False  # the instruction to capture
+    withdrawn: bool = False  # before it was sent
     failed: bool = False
     cancelled: bool = False
     frozen: bool = False  # from any dispute on, until one is over and none holds money
@@ -302,8 +304,11 @@ class SecondLedger:
         match event:
             case Captured():
                 self._capture(story)
+            case CaptureSent():
+                story.sent = True
             case CaptureFailed():
-                story.failed = story.failed or not story.captured
+                # What was withdrawn has nothing left to fail.
+                story.failed = story.failed or not (story.captured or story.withdrawn)
             case Parcel(_, parcel, number, units):
                 self._ship(story, parcel, number, units)
             case Seen(_, parcel, kind):
@@ -316,8 +321,8 @@ class SecondLedger:
                 self._dispute(story, key, amount)
             case DisputeOver(_, key, won):
                 self._decide(story, key, won=won)
-            case CaptureSent() | Status():
-                pass  # Words move no money (K8).
+            case Status():
+                pass  # A word moves no money (K8).
 
     # --- in and to the supplier ---
 
@@ -396,6 +401,7 @@ class SecondLedger:
         if story.cancelled:
             return
         story.cancelled = True
+        story.withdrawn = not (story.sent or story.captured or story.failed)
         if left := story.captured - story.gone:
             story.returned[f"cancel {key}"] = self._split(story, left)
 
