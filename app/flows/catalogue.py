@@ -336,7 +336,7 @@ def _own_products(session: Session, shop: Connection, gtins: Collection[str | No
     forms = {form for number in gtins for form in release.gtin_forms(number)}
     if not forms:
         return {}
-    rows = session.execute(
+    rows: Sequence[Any] = session.execute(
         select(Product.gtin, Product.external_id, Listing.id, Listing.adopted)
         .outerjoin(
             Listing,

@@ -117,7 +117,7 @@ def state_of(shop: Connection) -> dict[str, Any]:
     counts = _counts(account_id)
     found = network_members.suppliers(session, account_id) if retails else []
     return {
-        "profile": network_forms.profile_shown(profile, decimal=True),
+        "profile": _profile_shown(shop, profile),
         "supplier": profile is not None and profile.supplier,
         "retailer": profile is not None and profile.retailer,
         "released": counts.get("released", 0),
@@ -209,10 +209,20 @@ def _money(account_id: int, currency: str) -> dict[str, str]:
 @blueprint.post("/plugin/network/profile", provide_automatic_options=False)
 @signed
 def profile(shop: Connection, told: Mapping[str, Any]) -> Response:
-    """Save the profile and hand it to the operator; `"submit": false` keeps a draft."""
-    wanted = network_forms.load(network_forms.ProfileForm(), told)
+    """Save the profile and hand it to the operator; `"submit": false` keeps a draft.
+
+    What the shop's dealer prices mean is saved with it; the clock then decides its products anew (flows/products_released).
+    """
+    wanted = network_forms.load(network_forms.ShopProfileForm(), told)
+    options = {name: wanted.pop(name) for name in network_forms.SHOP_OPTIONS if name in wanted}
+    if options:
+        shop.settings = {**shop.settings, **options}
     saved = save(db.session.get_one(Account, shop.account_id), wanted, datetime.now(UTC))
-    return answers.answer(200, {"profile": network_forms.profile_shown(saved, decimal=True)})
+    return answers.answer(200, {"profile": _profile_shown(shop, saved)})
+
+
+def _profile_shown(shop: Connection, profile: Profile | None) -> dict[str, Any]:
+    return network_forms.profile_shown(profile, decimal=True) | network_forms.shop_options(shop.settings)
 
 
 def save(account: Account, wanted: dict[str, Any], now: datetime) -> Profile:

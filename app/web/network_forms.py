@@ -21,8 +21,11 @@ from app.web import answers
 MAX_MINOR = 10_000_000  # 100,000.00: more is a typing mistake
 MAX_HOLD_MINUTES = 7 * 24 * 60
 LONGEST = 200
+DEALER_PRICES = ("net", "gross")
+SHOP_OPTIONS = ("dealer_prices", "dealer_vat_percent")
 
 _AMOUNT = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{1,2})?")
+_RATE = re.compile(r"(?:[0-9]{1,2}(?:\.[0-9]{1,4})?|100(?:\.0{1,4})?)", re.ASCII)
 _PERCENT = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{1,2})?")
 
 
@@ -163,6 +166,23 @@ class ProfileForm(Lenient):
     submit = Choice(load_default=True)
 
 
+class Rate(fields.Field[str]):
+    """A percentage of at most 100 as decimal text, "19" or "5,5"; nothing for none."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str | None:  # type: ignore[override]
+        told = value.strip().replace(",", ".") if isinstance(value, str) else None
+        if told is None or (told and not _RATE.fullmatch(told)):
+            raise ValidationError("profile.percent_wrong")
+        return told or None
+
+
+class ShopProfileForm(ProfileForm):
+    """What a shop sends of it. What its dealer prices mean is an option of the shop, not of the merchant (app/shops/options.py)."""
+
+    dealer_prices = fields.String(validate=validate.OneOf(DEALER_PRICES, error="profile.field_invalid"))
+    dealer_vat_percent = Rate(allow_none=True)
+
+
 class CatalogueForm(Lenient):
     """`POST /plugin/network/catalogue`: what is looked for; null and "" are the same as not named."""
 
@@ -227,6 +247,8 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "shipping_free_from": ("Versandfrei ab", "Free shipping from"),
     "hold_minutes": ("Bedenkzeit", "Regret window"),
     "price_groups": ("Preisgruppen", "Price groups"),
+    "dealer_prices": ("Händlerpreise sind netto oder brutto", "Dealer prices are net or gross"),
+    "dealer_vat_percent": ("Mehrwertsteuersatz der Händlerpreise", "VAT rate of the dealer prices"),
 }
 
 
@@ -276,6 +298,14 @@ def profile_shown(profile: Profile | None, *, decimal: bool) -> dict[str, Any]:
         "reason": known.reason,
         "submitted_at": answers.iso(known.submitted_at),
         "decided_at": answers.iso(known.decided_at),
+    }
+
+
+def shop_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the dealer prices of a shop mean, as its form shows it."""
+    return {
+        "dealer_prices": settings.get("dealer_prices") or "net",
+        "dealer_vat_percent": settings.get("dealer_vat_percent"),
     }
 
 

@@ -609,3 +609,79 @@ def test_a_repeated_question_gets_the_same_answer(cast: Cast) -> None:
         for _ in range(2)
     ]
     assert answers[0] == answers[1]
+
+
+# --- what dealer prices mean -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ({"dealer_prices": "gross", "dealer_vat_percent": "19"}, ("gross", "19")),
+        ({"dealer_vat_percent": " 5,5 "}, ("net", "5.5")),
+        ({"dealer_vat_percent": "100.00"}, ("net", "100.00")),
+        ({"dealer_vat_percent": ""}, ("net", None)),
+        ({"dealer_prices": "gross", "dealer_vat_percent": None}, ("gross", None)),
+        ({}, ("net", "7")),
+    ],
+)
+def test_the_options_of_the_shop_are_saved_with_the_profile(
+    cast: Cast, session: Session, told: dict[str, Any], kept: tuple[str, str | None]
+) -> None:
+    shop = session.get_one(Connection, cast.anna.id)
+    shop.settings = {**shop.settings, "dealer_vat_percent": "7", "stock_buffer": 2}
+    session.commit()
+    answer = good(ask(cast.anna, "network/profile", told | {"submit": False}))["profile"]
+    assert (answer["dealer_prices"], answer["dealer_vat_percent"]) == kept
+    shown = good(ask(cast.anna, "network/state"))["profile"]
+    assert (shown["dealer_prices"], shown["dealer_vat_percent"]) == kept
+    session.expire_all()
+    settings = session.get_one(Connection, cast.anna.id).settings
+    assert (settings["dealer_vat_percent"], settings["stock_buffer"]) == (kept[1], 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("dealer_vat_percent", "101", "profile.percent_wrong"),
+        ("dealer_vat_percent", "-1", "profile.percent_wrong"),
+        ("dealer_vat_percent", "1e1", "profile.percent_wrong"),
+        ("dealer_vat_percent", "١٩", "profile.percent_wrong"),
+        ("dealer_vat_percent", 19, "profile.percent_wrong"),
+        ("dealer_prices", "half", "profile.field_invalid"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused_with_its_place(
+    cast: Cast, session: Session, field: str, value: Any, code: str
+) -> None:
+    before = session.get_one(Connection, cast.anna.id).settings
+    told = error(ask(cast.anna, "network/profile", {field: value, "submit": False}))
+    assert (told["code"], told["field"]) == (code, field)
+    session.expire_all()
+    assert session.get_one(Connection, cast.anna.id).settings == before
+
+
+def test_a_profile_that_is_refused_changes_no_option(cast: Cast, session: Session) -> None:
+    before = session.get_one(Connection, cast.anna.id).settings
+    error(ask(cast.anna, "network/profile", {"dealer_prices": "gross", "vat_id": "XX1"}))
+    session.expire_all()
+    assert session.get_one(Connection, cast.anna.id).settings == before
+
+
+def test_parents_and_what_is_gone_are_not_counted_as_not_released(cast: Cast, session: Session) -> None:
+    before = good(ask(cast.anna, "network/state"))["not_released"]
+    for place, code in enumerate(("release.parent", "release.deleted", "release.gtin_missing")):
+        made = Product(
+            account_id=cast.anna.account_id,
+            connection_id=cast.anna.id,
+            external_id=f"8{place}",
+            title="x",
+            extra={},
+        )
+        session.add(made)
+        session.flush()
+        released(session, made, reasons=(code,))
+    session.commit()
+    told = good(ask(cast.anna, "network/state"))
+    assert told["not_released"] == before + 1
+    assert {"release.parent", "release.deleted"}.isdisjoint(each["code"] for each in told["by_reason"])

@@ -164,10 +164,10 @@ class Catalogue
         echo '<td>' . esc_html(Amounts::percent($item['margin_percent'] ?? null)) . '</td>';
         echo '<td>' . esc_html(NetworkBridge::text($item, 'stock')) . '</td><td>';
         if (!empty($item['listed'])) {
-            echo esc_html__('in this shop', 'shopbridge');
-            if (is_array($item['reason'] ?? null)) {
-                echo '<br>' . esc_html(NetworkBridge::text($item['reason'], 'message'));
-            }
+            echo esc_html__('in this shop', 'shopbridge') . '<br>';
+        }
+        if (is_array($item['reason'] ?? null)) {
+            echo esc_html(NetworkBridge::text($item['reason'], 'message'));
         }
         echo '</td></tr>';
     }

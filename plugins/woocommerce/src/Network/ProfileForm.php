@@ -64,6 +64,10 @@ class ProfileForm
             $problems['hold_minutes'] = __('This is no number of minutes.', 'shopbridge');
         }
         $profile['hold_minutes'] = (int) $typed['hold_minutes'];
+        if (in_array($typed['dealer_prices'], array('net', 'gross'), true)) {
+            $profile['dealer_prices'] = $typed['dealer_prices'];
+            $profile['dealer_vat_percent'] = trim(str_replace('%', '', $typed['dealer_vat_percent']));
+        }
         $profile['submit'] = Input::text('draft') !== 'yes';
         self::readBank($typed, $profile, $problems);
         return array('profile' => $profile, 'problems' => $problems, 'typed' => $typed);
@@ -138,6 +142,8 @@ class ProfileForm
         $typed = array('other_return_address' => Input::text('other_return_address'), 'vat_id' => Input::text('vat_id'));
         $typed['hold_minutes'] = Input::text('hold_minutes');
         $typed['tax_number'] = Input::text('tax_number');
+        $typed['dealer_prices'] = Input::text('dealer_prices');
+        $typed['dealer_vat_percent'] = Input::text('dealer_vat_percent');
         foreach (array_merge(self::FLAGS, self::AMOUNTS) as $name) {
             $typed[$name] = Input::text($name);
         }
@@ -180,11 +186,23 @@ class ProfileForm
         $this->text('bank.iban', __('IBAN', 'shopbridge'), 'DE89 3704 0044 0532 0130 00');
         $this->text('bank.bic', __('BIC (only where your bank needs it)', 'shopbridge'));
         $this->text('bank.holder', __('Account holder', 'shopbridge'));
+        $this->showDealerPrices();
         $this->text('shipping_price', __('Shipping price per order (gross)', 'shopbridge'), '4,90');
         $this->text('shipping_free_from', __('Free shipping from (gross, empty = never)', 'shopbridge'));
         $this->checkbox('accepts_partners', __('Accept every retailer who asks', 'shopbridge'), !empty($this->profile['accepts_partners']));
         $this->checkbox('accepts_orders', __('Accept every order at once', 'shopbridge'), (bool) ($this->profile['accepts_orders'] ?? true));
         $this->close();
+    }
+
+    /** Only a bridge that knows these options is asked to change them. */
+    private function showDealerPrices(): void
+    {
+        if (NetworkBridge::text($this->profile, 'dealer_prices') === '') {
+            return;
+        }
+        $choices = array('net' => __('net, the tax of the product is added', 'shopbridge'), 'gross' => __('gross, with tax', 'shopbridge'));
+        $this->choice('dealer_prices', __('Dealer prices of my products are', 'shopbridge'), $choices);
+        $this->text('dealer_vat_percent', __('Tax rate in percent of products whose rate the shop does not know', 'shopbridge'), '19');
     }
 
     private function showRetailer(): void
@@ -226,15 +244,27 @@ class ProfileForm
 
     private function country(string $field, string $label): void
     {
+        $names = array();
+        foreach (WC()->countries->get_countries() as $code => $country) {
+            $names[(string) $code] = html_entity_decode((string) $country, ENT_QUOTES, 'UTF-8');
+        }
+        $this->choice($field, $label, array('' => '') + $names);
+    }
+
+    /**
+     * @param array<string, string> $choices
+     */
+    private function choice(string $field, string $label, array $choices): void
+    {
         $chosen = $this->value($field);
         $this->open($field, $label);
-        echo '<select id="' . esc_attr(self::id($field)) . '" name="' . esc_attr(self::name($field)) . '"><option value=""></option>';
-        foreach (WC()->countries->get_countries() as $code => $country) {
-            echo '<option value="' . esc_attr((string) $code) . '"';
-            if ((string) $code === $chosen) {
+        echo '<select id="' . esc_attr(self::id($field)) . '" name="' . esc_attr(self::name($field)) . '">';
+        foreach ($choices as $value => $text) {
+            echo '<option value="' . esc_attr((string) $value) . '"';
+            if ((string) $value === $chosen) {
                 echo ' selected';
             }
-            echo '>' . esc_html(html_entity_decode((string) $country, ENT_QUOTES, 'UTF-8')) . '</option>';
+            echo '>' . esc_html($text) . '</option>';
         }
         echo '</select>';
         $this->problem($field);

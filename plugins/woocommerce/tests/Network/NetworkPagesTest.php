@@ -83,6 +83,32 @@ final class NetworkPagesTest extends ShopTestCase
         self::assertSame('Saved.', Memo::take()->success);
     }
 
+    public function testWhatDealerPricesMeanIsShownAndSentToABridgeThatKnowsIt(): void
+    {
+        self::assertStringNotContainsString('dealer_prices', $this->shown('profile'), 'an older bridge');
+        $state = $this->state();
+        $state['profile'] += array('dealer_prices' => 'gross', 'dealer_vat_percent' => '7');
+        $this->answer(200, $state);
+        $page = $this->page('profile');
+        self::assertStringContainsString('<option value="gross" selected>', $page);
+        self::assertStringContainsString('name="dealer_vat_percent" value="7"', $page);
+        $this->answer(200, array());
+        $this->submit('profile', $this->typed(array('dealer_prices' => 'net', 'dealer_vat_percent' => '19 %')));
+        self::assertSame(array('net', '19'), array($this->sent()['dealer_prices'], $this->sent()['dealer_vat_percent']));
+        $this->submit('profile', $this->typed(array()));
+        self::assertArrayNotHasKey('dealer_prices', $this->sent());
+    }
+
+    public function testAProductThatWasDeletedHereSaysSoInTheCatalogue(): void
+    {
+        $item = array('product' => 'prd_12', 'title' => 'Assam', 'currency' => 'EUR', 'listed' => false);
+        $item += array('state' => 'withdrawn', 'reason' => array('code' => 'x', 'message' => 'You deleted it.'));
+        \FakeShop::$answers = array($this->json(200, $this->state()), $this->json(200, array('items' => array($item), 'next_page' => null, 'total' => 1)));
+        $page = $this->page('catalogue');
+        self::assertStringContainsString('You deleted it.', $page);
+        self::assertStringNotContainsString('<td>in this shop', $page);
+    }
+
     public function testADraftIsNotSubmittedAndAnotherAddressForReturnsIsTaken(): void
     {
         $this->answer(200, array());
