@@ -13,7 +13,7 @@ from app.extensions import db
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from real_ledger import Cast
+from real_ledger import Cast, kept_plans
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,7 @@ def books(bridge_app: Flask) -> Iterator[tuple[Session, Cast]]:
         session = db.session()
         cast = Cast(session)
         session.commit()
-        yield session, cast
+        with kept_plans(session):
+            yield session, cast
         session.rollback()
         db.session.remove()

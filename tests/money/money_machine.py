@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
-import psycopg
-import pytest
 import time_machine
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
@@ -43,7 +41,6 @@ from second_ledger import (
     gs1_check,
 )
 from sqlalchemy import event as sqlalchemy_event
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app import ledger
@@ -425,29 +422,6 @@ def dies_after(session: Session, statements: int) -> Iterator[None]:
         sqlalchemy_event.remove(engine, "before_cursor_execute", burn)
 
 
-@contextmanager
-def kept_plans(session: Session) -> Iterator[None]:
-    """Plan each statement once, not anew after every rollback: planning all the checks takes longer than running them.
-
-    psycopg forgets its prepared statements at a rollback, because tables may have gone with it. Here none do.
-    """
-    driver = session.connection().connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
-    session.execute(text("SET plan_cache_mode = force_generic_plan"))
-    session.commit()
-    before = driver.prepare_threshold, driver.prepared_max
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(driver._prepared), "_should_discard", lambda *_: False)
-        driver.prepare_threshold, driver.prepared_max = 1, 500
-        try:
-            yield
-        finally:
-            driver.prepare_threshold, driver.prepared_max = before
-            session.rollback()
-            session.execute(text("RESET plan_cache_mode"))
-            session.commit()
-
-
 def examine(
     session: Session,
     cast: Cast,
@@ -482,8 +456,7 @@ def examine(
     )
     sqlalchemy_event.listen(session.get_bind(), "before_cursor_execute", Machine.writes)
     try:
-        with kept_plans(session):
-            run_state_machine_as_test(Machine, settings=how)
+        run_state_machine_as_test(Machine, settings=how)
     finally:
         sqlalchemy_event.remove(session.get_bind(), "before_cursor_execute", Machine.writes)
     return Machine.ran

@@ -6,9 +6,13 @@ constraint that PostgreSQL checks only at the end of a transaction. `settled()` 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
+import pytest
 from second_ledger import (
     Balances,
     Cancel,
@@ -292,3 +296,26 @@ def _policy(terms: Terms) -> dict[str, Any]:
     if terms.policy == "delivered":
         return {"kind": "delivered", "days": terms.days}
     return {"kind": terms.policy}
+
+
+@contextmanager
+def kept_plans(session: Session) -> Iterator[None]:
+    """Plan each statement once, not anew after every rollback: planning all the checks takes longer than running them.
+
+    psycopg forgets its prepared statements at a rollback, because tables may have gone with it. Here none do.
+    """
+    driver = session.connection().connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    session.execute(text("SET plan_cache_mode = force_generic_plan"))
+    session.commit()
+    before = driver.prepare_threshold, driver.prepared_max
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(driver._prepared), "_should_discard", lambda *_: False)
+        driver.prepare_threshold, driver.prepared_max = 1, 500
+        try:
+            yield
+        finally:
+            driver.prepare_threshold, driver.prepared_max = before
+            session.rollback()
+            session.execute(text("RESET plan_cache_mode"))
+            session.commit()
