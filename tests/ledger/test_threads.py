@@ -159,11 +159,11 @@ def test_fifty_threads_break_nothing(app: Flask, desk: Desk) -> None:
 @pytest.mark.timeout(7200)
 def test_fifty_threads_two_thousand_times_break_nothing(app: Flask, desk: Desk) -> None:
     began = time.monotonic()
-    done = run(app, desk, 2000, size=900)
+    done = run(app, desk, 2000, size=300)
     seconds = time.monotonic() - began
     must_be_right(desk)
     posted = desk.session.scalar(select(func.count()).select_from(LedgerTransaction))
     print(f"{done.total()} operations in {seconds:.0f} s, {posted} transactions posted: {dict(done)}")
     assert posted is not None
-    assert posted > 20_000, "the orders were not large enough"
+    assert posted > 8_000, "the orders were not large enough"
     assert done.total() == 100_000
