@@ -173,6 +173,15 @@ _LOOKED_AT = (
     Release.price.label("dealer_gross"),
     Release.currency.label("release_currency"),
     Release.vat_percent.label("release_vat"),
+    # An order for it would end with somebody who has no goods: a supplier's order is never split again.
+    select(Listing.id)
+    .where(
+        Listing.shop_id == Product.connection_id,
+        Listing.shop_product_id == Product.external_id,
+        Listing.state != "withdrawn",
+    )
+    .exists()
+    .label("from_network"),
 )
 
 
@@ -233,6 +242,7 @@ def _goods(row: Row[Any], taken: Mapping[str, tuple[int, str]]) -> release.Goods
         currency=row.currency,
         vat_percent=row.vat_percent,
         network_category=row.network_category,
+        from_network=row.from_network,
         same_gtin=keeper[1] if keeper is not None and keeper[0] != row.id else None,
     )
 

@@ -25,6 +25,7 @@ FIELDS: Mapping[str, str | None] = {
     "release.parent": None,
     "release.kind_not_sellable": "status",
     "release.not_published": "status",
+    "release.from_network": None,
     "release.gtin_missing": "gtin",
     "release.gtin_invalid": "gtin",
     "release.gtin_duplicate": "gtin",
@@ -69,6 +70,7 @@ class Goods:
     vat_percent: str | None
     network_category: str | None
     same_gtin: str | None = None  # title of the product of this supplier that has the GTIN already
+    from_network: bool = False  # it stands in this shop for another supplier's product
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,8 @@ def _of_the_shop(terms: Terms) -> list[Reason]:
 
 def _of_the_product(goods: Goods, terms: Terms, *, vat: Decimal | None, price: int | None) -> list[Reason]:
     found = [] if goods.published else [Reason("release.not_published")]
+    if goods.from_network:
+        found.append(Reason("release.from_network"))
     found += _gtin(goods)
     found += _dealer_price(goods, price)
     if goods.dealer_price is not None and goods.currency != terms.currency:

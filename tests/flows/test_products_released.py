@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 import redis
-from listings import ASSAM, DARJEELING, SENCHA, calls, change, codes, goods, offer, release
+from listings import ASSAM, DARJEELING, SENCHA, calls, change, codes, goods, in_shop, offer, release, take
 from network_world import Network
 from sqlalchemy import event, select, text, update
 from sqlalchemy.orm import Session
@@ -273,3 +273,17 @@ def test_a_shop_outside_the_network_pays_three_short_questions_for_a_batch(netwo
 
 def test_the_clock_looks_at_releases() -> None:
     assert clock.look_at_releases in clock.PARTS
+
+
+def test_what_a_retailer_lists_from_the_network_is_offered_to_nobody(network: Network) -> None:
+    """Its order would end with somebody who has no goods; and two who list each other's goods would chase their stocks for ever."""
+    erna = network.join("Ernas Ecke", supplier=True, retailer=True)
+    network.partners(erna, network.anna)
+    product = network.product(network.anna, "TEE-001", ASSAM)
+    assert take(network, erna, [product]).refused == []
+    made = in_shop(network, erna, product)
+    facts = {"dealer_price": "5.00", "tax_rate": "19", "network_category": "food.tea"}
+    call("PATCH", f"{erna.shop_url}/_control/products/{made.id}", facts)
+    network.work()
+    row = network.session.scalars(select(Product).where(Product.connection_id == erna.connection)).one()
+    assert codes(network, row.id) == ["release.from_network"]
