@@ -263,6 +263,7 @@ def mirror(session: Session, trade: Trade, lines: dict[str, int]) -> list[OrderP
     behind it. Answers the marketplace's pieces that have left already.
     """
     retail = retail_of(session, trade)
+    lines = _not_gone_yet(session, retail, lines)
     late = cancel_in_marketplace(session, retail, lines, "out_of_stock")
     if lines and retail.shop_id is not None:
         payload = {"trade": trade.id, "lines": sorted(lines.items())}
@@ -270,6 +271,24 @@ def mirror(session: Session, trade: Trade, lines: dict[str, int]) -> list[OrderP
         key = f"trade.cancel:{trade.id}:{called_off}"
         outbox.write_for_order(session, retail, retail.shop_id, "trade.cancel", key, payload)
     return late
+
+
+def _not_gone_yet(session: Session, retail: Order, lines: Mapping[str, int]) -> dict[str, int]:
+    """Of units that no supplier ships any more those that the marketplace still waits for: its buyer may have cancelled them before, and what
+    is called off for that reason must not take another unit with it.
+    """
+    if is_native(retail):
+        return dict(lines)
+    units = units_of(session, of_retail(session, retail))
+    names = {line.shop_line_id: line.id for line in _lines(session, retail)}
+    found = {}
+    for name, quantity in lines.items():
+        behind = _pieces_of_line(session, names.get(name))
+        gone = sum(1 for each in behind if each.state == "cancelled" or each.cancel_asked_by is not None)
+        unshipped = units[name].taken_back + units[name].called_off - gone
+        if unshipped > 0:
+            found[name] = min(quantity, unshipped)
+    return found
 
 
 def complete_when_all_left(session: Session, retail: Order) -> None:

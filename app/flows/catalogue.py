@@ -403,6 +403,7 @@ def _take(
         values |= {"state": "waiting", "reason_code": "listing.waiting", "reason_params": {}}
         if _is_gone(session, shop, listing):
             values |= {"shop_product_id": own.external_id, "adopted": own.adopted, "sent": null()}
+            values["created_at"] = func.now()  # what he sold meanwhile was his own (rules.trade.is_his_own)
     session.execute(update(LISTINGS).where(LISTINGS.c.id == listing.id).values(**values))
 
 

@@ -36,6 +36,26 @@ def by_supplier(session: Session, order: Order, status: m.ShopStatus, by: ledger
     trades.end(session, trade, state="cancelled", code="trade.cancelled", by=by)
 
 
+def lost_by_supplier(session: Session, order: Order) -> None:
+    """The supplier has deleted his order in his shop. That is no cancellation (K9 asks for one), so no money moves; the retailer must know, because
+    his customer waits.
+    """
+    trade = trades.of_child(session, order.id)
+    if trade is None or trade.state in rules.OVER or trade.state in {"shipped", "closed"}:
+        return
+    trades.tell_retailer(session, trade, "trade.deleted_by_supplier")
+    retail, part = trades.retail_of(session, trade), f"trade/{trade.id}"
+    order_case(session, retail, "trade.deleted_by_supplier", part=part)
+
+
+def found_by_supplier(session: Session, order: Order) -> None:
+    """He has taken it out of the trash again."""
+    trade = trades.of_child(session, order.id)
+    if trade is not None:
+        subject = f"order/{trade.retail_order_id}/trade/{trade.id}"
+        close_case(session, account_id=trade.retailer_id, subject=subject, code="trade.deleted_by_supplier")
+
+
 def by_retailer(
     session: Session, order: Order, wanted: Mapping[str, int], by: ledger.Source, now: datetime
 ) -> None:
@@ -46,9 +66,10 @@ def by_retailer(
     known = trades.of_retail(session, order)
     units = trades.units_of(session, known)
     left = {name: each.too_many(wanted.get(name, 0)) for name, each in units.items()}
-    for trade in [trade for trade in reversed(known) if _is_secret(trade)]:
+    secret = {trade.id for trade in known if _is_secret(session, trade)}
+    for trade in [trade for trade in reversed(known) if trade.id in secret]:
         _take_back(session, trade, left, by, now)
-    _too_late(session, order, [trade for trade in known if not _is_secret(trade)], left)
+    _too_late(session, order, [trade for trade in known if trade.id not in secret], left)
 
 
 def deliver(session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient) -> Delivered:
@@ -78,9 +99,12 @@ def deliver(session: Session, command: outbox.Claimed, shop: Connection, client:
     return Delivered({"whole": whole})
 
 
-def _is_secret(trade: Trade) -> bool:
-    """The supplier has not heard of it."""
-    return trade.passed_on_at is None and trade.state not in rules.OVER
+def _is_secret(session: Session, trade: Trade) -> bool:
+    """The supplier has not heard of it: not passed on, or his shop cannot be reached and no call has begun (the first one fixes the pieces)."""
+    if trade.state in rules.OVER:
+        return False
+    begun = select(OrderPiece.id).where(OrderPiece.order_id == trade.order_id, OrderPiece.in_shop).exists()
+    return trade.passed_on_at is None or not session.scalar(select(begun))
 
 
 def _take_back(
@@ -98,6 +122,8 @@ def _take_back(
     trades.take_back(session, chosen, by=trades.RETAILER)
     if len(chosen) < len(free):
         # The price of these units goes back when the rest is passed on: until then the whole part is being paid.
+        if trade.passed_on_at is not None:
+            _give_back(session, trade, chosen, by)
         trades.tell_both(session, trade, "trade.units_taken_back", pieces=len(chosen))
         return
     trade.state = rules.after(trade.state, "cancelled")
@@ -106,6 +132,22 @@ def _take_back(
     subject = f"order/{trade.order_id}"
     close_case(session, account_id=trade.supplier_id, subject=subject, code="trade.to_accept")
     trades.tell_both(session, trade, "trade.withdrawn")
+
+
+def _give_back(session: Session, trade: Trade, taken: list[OrderPiece], by: ledger.Source) -> None:
+    """The part is paid for and on its way to a shop that cannot be reached: the price of these units goes back at once."""
+    units = {name: len(pieces) for name, pieces in trades.by_line(session, trade, taken).items()}
+    parts = [
+        ledger.RefundLine(line.id, count, line.unit_price * count)
+        for line in trade.lines
+        if (count := units.get(line.shop_line_id, 0))
+    ]
+    if amount := sum(part.amount for part in parts):
+        key = f"taken_back:{min(piece.id for piece in taken)}"
+        done = ledger.refund(session, trade, amount, key=key, by=by, lines=parts)
+        if done.refused is not None:
+            retail, part = trades.retail_of(session, trade), f"trade/{trade.id}"
+            order_case(session, retail, done.refused.code, part=part, **done.refused.params)
 
 
 def _too_late(session: Session, order: Order, passed_on: list[Trade], left: Mapping[str, int]) -> None:

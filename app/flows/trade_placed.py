@@ -89,7 +89,11 @@ class _Sides:
             shop = (
                 self.session.get(Connection, found.shop_id) if found is not None and found.shop_id else None
             )
-            self.networks[supplier_id] = None if found is None or shop is None else (found, shop)
+            # A shop that only rests gets the order later; one whose plugin is gone may never come back.
+            if found is None or shop is None or shop.state == "removed":
+                self.networks[supplier_id] = None
+            else:
+                self.networks[supplier_id] = (found, shop)
         return self.networks[supplier_id]
 
 
@@ -143,17 +147,22 @@ def receive(
     seen: m.ShopOrderSeen,
     conditions: Conditions,
     now: datetime,
+    *,
+    was: str | None = None,
 ) -> list[Part]:
-    """The newest look at a retailer's order, locked with its children. Answers the parts that are new.
+    """The newest look at a retailer's order, locked with its children; `was` is the status before. Answers the parts that are new.
 
-    A line that was added later, or more units of one, is a part of its own: what a supplier has taken in never changes.
+    A line that was added later, or more units of one, is a part of its own: what a supplier has taken in never changes. An order on hold
+    reserves (its own shop has taken the goods out of its stock); what it reserved is charged when it is paid.
     """
     if trades.is_native(order):
         _keep_lines(session, order, seen)
         _keep_buyer(session, order, seen)
     known = trades.of_retail(session, order)
     _new_address(session, order, known)
-    if seen.status not in rules.PAID:
+    if seen.status in rules.PAID:
+        _charge_reserved(session, known, now)
+    if not rules.orders_now(seen.status, was):
         return []
     sides = _Sides(session)
     lines = _new_lines(sides, shop, order, seen, known)
@@ -169,6 +178,23 @@ def reserved(session: Session, part: Part, child: Order) -> None:
     trade = part.trade
     trade.order_id = child.id
     session.flush()
+    if trades.retail_of(session, trade).shop_status in rules.PAID:
+        _charge(session, trade)
+    else:
+        trades.tell_both(session, trade, "trade.reserved")
+
+
+def _charge_reserved(session: Session, known: Iterable[Trade], now: datetime) -> None:
+    """The order is paid: what was only reserved is charged, and the retailer's regret window begins."""
+    for trade in known:
+        if trade.state == "received" and trade.order_id is not None:
+            retailer = session.get_one(Profile, trade.retailer_id)
+            trade.pass_on_at = now + timedelta(minutes=max(0, retailer.hold_minutes))
+            _charge(session, trade)
+
+
+def _charge(session: Session, trade: Trade) -> None:
+    child = trades.child_of(session, trade)
     tell(session, child, "trade.received", amount=trade.total, currency=trade.currency)
     trades.tell_retailer(
         session,
@@ -256,7 +282,7 @@ def _new_lines(
     for line in seen.lines:
         listing = listings.get(line.product_external_id or "")
         missing = units.get(line.external_id, rules.Units()).missing(wanted[line.external_id])
-        if listing is None or not missing:
+        if listing is None or not missing or _is_his_own(order, listing):
             continue
         made = _line(sides, order, line, listing, missing)
         if isinstance(made, m.Reason):
@@ -267,6 +293,10 @@ def _new_lines(
             well.append(f"order/{order.id}/trade-line/{line.external_id}")
     close_cases(session, account_id=order.account_id, subjects=well)
     return found
+
+
+def _is_his_own(order: Order, listing: Listing) -> bool:
+    return rules.is_his_own(adopted=listing.adopted, placed_at=order.placed_at, listed_at=listing.created_at)
 
 
 def _listings(session: Session, shop: Connection, seen: m.ShopOrderSeen) -> Mapping[str, Listing]:

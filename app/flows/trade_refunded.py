@@ -16,7 +16,7 @@ from app import ledger, trades
 from app import messages as m
 from app.models import Order, OrderLine, OrderPiece, Refund, Trade
 from app.rules import refund as allocation
-from app.story import order_case, tell
+from app.story import close_case, order_case, tell
 
 
 def by_supplier(session: Session, order: Order, refunds: Iterable[m.RefundSeen], by: ledger.Source) -> None:
@@ -32,7 +32,8 @@ def by_supplier(session: Session, order: Order, refunds: Iterable[m.RefundSeen],
 
 
 def _first_time(session: Session, order: Order, seen: m.RefundSeen) -> int | None:
-    return session.execute(
+    """The row of an object that moves money now: a new one, or one that was refused before, for what stood in its way may be over."""
+    made = session.execute(
         insert(Refund)
         .values(
             order_id=order.id,
@@ -47,11 +48,23 @@ def _first_time(session: Session, order: Order, seen: m.RefundSeen) -> int | Non
         .on_conflict_do_nothing(index_elements=["order_id", "origin", "external_id"])
         .returning(Refund.id)
     ).scalar()
+    if made is not None:
+        return made
+    refused = select(Refund.id).where(
+        Refund.order_id == order.id,
+        Refund.origin == "shop",
+        Refund.external_id == seen.external_id,
+        Refund.unassigned == seen.amount,
+    )
+    return session.scalar(refused)
 
 
 def _settle(session: Session, trade: Trade, refund: Refund, seen: m.RefundSeen, by: ledger.Source) -> None:
     """The money, then the goods, then the words."""
     child = trades.child_of(session, trade)
+    part = f"refund/{seen.external_id}"
+    close_case(session, account_id=child.account_id, subject=f"order/{child.id}/{part}")
+    refund.unassigned = 0
     if trade.state == "cancelled":
         # K9 has given everything back already; the object only books it in the supplier's shop.
         tell(session, child, "trade.refund_covered", amount=seen.amount, currency=seen.currency)
@@ -64,7 +77,7 @@ def _settle(session: Session, trade: Trade, refund: Refund, seen: m.RefundSeen, 
             session,
             child,
             refused.code,
-            part=f"refund/{seen.external_id}",
+            part=part,
             **{**refused.params, "amount": seen.amount, "currency": seen.currency},
         )
         return

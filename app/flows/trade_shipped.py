@@ -18,7 +18,7 @@ from app.models import Connection, Order, OrderPiece, Shipment, Trade, TradeParc
 from app.registry import ShopClient
 from app.rules import tracking
 from app.rules import trade as rules
-from app.story import order_case, tell
+from app.story import close_case, order_case, tell
 
 
 def left(session: Session, command: outbox.Claimed, network: Connection) -> None:
@@ -100,6 +100,10 @@ def _release(
         )
     for reason in done.reasons if number is not None else ():
         order_case(session, child, reason.code, part=f"release/{shipment.id}", **reason.params)
+    if number is None and trade.total:
+        order_case(session, child, "trade.number_missing", part="number")
+    elif done.amount:
+        close_case(session, account_id=child.account_id, subject=f"order/{child.id}/number")
 
 
 def _counts(session: Session, trade: Trade, pieces: Iterable[OrderPiece]) -> dict[int, int]:

@@ -246,6 +246,7 @@ class Inbox:
         if known is not None and known.newer:
             by = ledger.Source(f"shop {self.connection.key}", f"event {event.id}", event.type)
             trade_cancelled.by_retailer(self.session, known.order, {}, by, datetime.now(UTC))
+            trade_cancelled.lost_by_supplier(self.session, known.order)
         return None if known is None or known.newer else "superseded"
 
     def _order(self, event: inbox.Claimed, data: dict[str, Any]) -> str | None:
@@ -287,6 +288,8 @@ class Inbox:
         self, known: shop_order_changed.Known, seen: m.ShopOrderSeen, by: ledger.Source
     ) -> None:
         """A child order: parcels leave as everywhere, refunds and CANCELLED mean money of the retailer (K8-K10)."""
+        if known.newer and known.was == m.ShopStatus.DELETED:
+            trade_cancelled.found_by_supplier(self.session, known.order)
         trade_refunded.by_supplier(self.session, known.order, order_returned.before_parcels(seen), by)
         order_shipped.from_shop(self.session, self.connection, known.order, seen, newer=known.newer)
         trade_refunded.by_supplier(self.session, known.order, seen.refunds, by)
@@ -299,7 +302,9 @@ class Inbox:
         """An order in which suppliers have a part. Flows do not call flows: each new part is handed from one to the next here."""
         now, conditions = datetime.now(UTC), trade_placed.Conditions(*_fees())
         trade_cancelled.by_retailer(self.session, known.order, trade.wanted(seen), by, now)
-        parts = trade_placed.receive(self.session, self.connection, known.order, seen, conditions, now)
+        parts = trade_placed.receive(
+            self.session, self.connection, known.order, seen, conditions, now, was=known.was
+        )
         for part in parts:
             (child, *_) = order_placed.receive(self.session, part.network, part.seen)
             trade_placed.reserved(self.session, part, child)

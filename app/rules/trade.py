@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Literal
 
@@ -45,8 +45,15 @@ OVER = frozenset({"payment_failed", "rejected", "cancelled"})
 PAID = frozenset({ShopStatus.PROCESSING, ShopStatus.COMPLETED})
 """The retailer has his customer's money: his suppliers may hear of the order (K6)."""
 
-TAKEN_BACK = frozenset({ShopStatus.CANCELLED, ShopStatus.REFUNDED, ShopStatus.DELETED})
-"""The retailer does not want the order any more. Before it is passed on, that ends his trades; afterwards it is only shown (K12)."""
+RESERVED = PAID | {ShopStatus.ON_HOLD}
+"""The retailer's shop has taken the goods out of its stock, so his suppliers hold theirs too; nothing is charged before the order is paid."""
+
+_UNPAID = frozenset({ShopStatus.PENDING, ShopStatus.ON_HOLD, ShopStatus.FAILED, ShopStatus.DRAFT})
+
+TAKEN_BACK = frozenset({ShopStatus.CANCELLED, ShopStatus.REFUNDED, ShopStatus.DELETED, ShopStatus.FAILED})
+"""The retailer does not want the order any more, or his customer has not paid. Before it is passed on, that ends his trades; afterwards it is
+only shown (K12).
+"""
 
 NOT_FORWARDED = frozenset(
     {ShopStatus.COMPLETED, ShopStatus.REFUNDED, ShopStatus.CANCELLED, ShopStatus.DRAFT, ShopStatus.DELETED}
@@ -57,6 +64,7 @@ TERMINAL = frozenset({ShopStatus.COMPLETED, ShopStatus.CANCELLED, ShopStatus.REF
 """The supplier is done with his order: no status of the retailer touches it any more."""
 
 _GONE = frozenset({PieceState.SHIPPED, PieceState.DELIVERED, PieceState.RETURNED})
+_CLOCKS_DIFFER = timedelta(minutes=10)
 _KEY_LENGTH = 90  # as everywhere: shops keep up to 100 characters
 
 
@@ -112,7 +120,7 @@ def shipping_price(goods: int, price: int, free_from: int | None) -> int:
 def wanted(seen: ShopOrderSeen) -> dict[str, int]:
     """Shop line id -> how many units the retailer still wants: ordered, less what refund objects take back by quantity.
 
-    Nothing at all once he has cancelled, deleted or wholly refunded the order.
+    Nothing at all once he has cancelled, deleted or wholly refunded the order, or its payment has failed.
     """
     if seen.status in TAKEN_BACK:
         return {line.external_id: 0 for line in seen.lines}
@@ -122,6 +130,22 @@ def wanted(seen: ShopOrderSeen) -> dict[str, int]:
             if line_id in left:
                 left[line_id] = max(0, left[line_id] - max(0, quantity))
     return left
+
+
+def orders_now(status: ShopStatus, was: str | None) -> bool:
+    """Whether a look at a retailer's order in this status orders from his suppliers what they do not have yet.
+
+    What was at work or completed before and is completed now is none of their business: the retailer has shipped it himself.
+    """
+    return status in RESERVED and (status is not ShopStatus.COMPLETED or was is None or was in _UNPAID)
+
+
+def is_his_own(*, adopted: bool, placed_at: datetime, listed_at: datetime) -> bool:
+    """Whether a retailer sold his own goods: the order is older than the listing (or than its coming back), and the product was there before.
+
+    Where the product came by the listing, only clocks that differ can make an order look older, so a few minutes do not count.
+    """
+    return placed_at < listed_at - (timedelta(0) if adopted else _CLOCKS_DIFFER)
 
 
 @dataclass(frozen=True)

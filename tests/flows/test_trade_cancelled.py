@@ -247,3 +247,76 @@ def test_a_buyer_who_cancels_inside_the_window_costs_nobody_anything(network: Ne
     network.window_is_over()
     network.work()
     assert network.anna.children() == []
+
+
+def test_what_the_buyer_cancelled_is_not_cancelled_once_more(network: Network) -> None:
+    """Too late for the network, so the retailer asks the supplier to leave that unit out; the other one is shipped and paid for."""
+    network.sell_at_kaufland(network.boldt)
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE), at_kaufland=True)
+    network.work()
+    placed = network.kaufland_orders((tee.sku, 2, 1290))
+    network.work()
+    child = network.anna.child()
+    network.buyer_cancels(placed["units"][0])
+    network.work()
+    assert network.cases(network.boldt) == ["trade.cancel_too_late"]
+    assert network.money().refunded == 0
+    network.anna.does("refund", child.id, lines=[{"id": child.lines[0].id, "quantity": 1}])
+    network.work()
+    network.anna.does("complete", child.id, tracking=DHL)
+    network.work()
+    assert [unit["status"] for unit in network.kaufland_units(placed)] == ["cancelled", "sent"]
+    assert network.boldt.order(int(network.retail().shop_order_id)).status == "completed"
+    assert (network.money().refunded, network.money().released) == (420, 810)
+
+
+def test_a_shop_that_is_down_has_heard_of_nothing(network: Network) -> None:
+    """Passed on, but no call has begun: the retailer can still take everything back."""
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    number = _bought_while_the_supplier_is_down(network, tee, 2)
+    network.boldt.does("cancel", number)
+    network.work()
+    network.hurry()
+    network.work()
+    assert network.anna.children() == []
+    assert network.trade().state == "cancelled"
+    assert (network.money().captured, network.money().refunded) == (1230, 1230)
+    assert network.cases() == []
+
+
+def test_units_are_taken_back_while_the_shop_is_down(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    number = _bought_while_the_supplier_is_down(network, tee, 3)
+    line = network.boldt.order(number).lines[0].id
+    for _ in range(2):
+        network.boldt.does("refund", number, lines=[{"id": line, "quantity": 1}])
+        network.work()
+    network.hurry()
+    network.work()
+    assert [line.quantity for line in network.anna.child().lines] == [1]
+    assert (network.money().captured, network.money().refunded) == (1650, 840)
+    assert ledger.breaches(network.session) == []
+
+
+def _bought_while_the_supplier_is_down(network: Network, tee: Listed, quantity: int) -> int:
+    rests = "UPDATE connection SET paused_until = now() + interval '1 hour' WHERE id = :id"
+    network.session.execute(text(rests), {"id": network.anna.connection})
+    network.session.commit()
+    number = network.boldt.buys((tee, quantity))
+    network.work()
+    assert (network.trade().state, network.anna.children()) == ("accepted", [])
+    return number
+
+
+def test_an_order_in_the_suppliers_trash_is_told_to_the_retailer(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    network.boldt.buys((tee, 1))
+    network.work()
+    child = network.anna.child().id
+    network.anna.does("trash", child)
+    network.work()
+    assert network.cases(network.boldt) == ["trade.deleted_by_supplier"]
+    assert network.money().refunded == 0
+    network.anna.does("status", child, status="processing")
+    network.work()
+    assert network.cases() == []

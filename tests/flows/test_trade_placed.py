@@ -1,11 +1,13 @@
 """A retailer sells, and each supplier gets his part (K6)."""
 
 import pytest
+from listings import take
 from network_world import Network
 from sqlalchemy import event, func, select, text
+from world import call
 
-from app import jobs
-from app.models import Order, Partnership
+from app import jobs, ledger
+from app.models import Order, Partnership, Payment
 
 TEE = "4006381333931"
 
@@ -251,3 +253,129 @@ def test_a_shop_without_listings_pays_one_question_for_a_batch(network: Network)
         event.remove(network.session.get_bind(), "before_cursor_execute", note)
     assert len([each for each in asked if "shop_product_id = ANY" in each]) == 1
     assert not [each for each in asked if each.lstrip().startswith("INSERT INTO orders")]
+
+
+# --- reserved before it is paid ------------------------------------------------------------------------------------------
+
+
+def test_an_order_on_hold_reserves_and_charges_nothing(network: Network) -> None:
+    product = network.product(network.anna, "TEE-001", TEE)
+    tee = network.listing(network.boldt, product)
+    theirs = network.listing(network.dora, product)
+    number = network.boldt.buys((tee, 3), status="on-hold")
+    network.work()
+    assert (network.trade().state, network.reserved(product)) == ("received", 3)
+    assert network.session.scalar(select(func.count()).select_from(Payment)) == 0
+    assert network.dora.stock(theirs.sku) == 7
+    network.window_is_over()
+    network.work()
+    assert network.anna.children() == []
+    assert network.cases() == []
+    network.boldt.does("status", number, status="processing")
+    network.work()
+    assert [each.state for each in network.trades()] == ["accepted"]
+    assert network.money().captured == 3 * 420 + 390
+    assert [line.quantity for line in network.anna.child().lines] == [3]
+
+
+def test_the_regret_window_begins_when_a_reserved_order_is_paid(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    network.session.execute(text("UPDATE profile SET hold_minutes = 30"))
+    network.session.commit()
+    number = network.boldt.buys((tee, 1), status="on-hold")
+    network.work()
+    network.window_is_over()
+    network.boldt.does("status", number, status="processing")
+    network.work()
+    assert network.trade().state == "held"
+    assert network.anna.children() == []
+    network.window_is_over()
+    network.work()
+    assert len(network.anna.children()) == 1
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+def test_what_is_never_paid_is_free_again_and_may_come_back(network: Network, end: str) -> None:
+    product = network.product(network.anna, "TEE-001", TEE)
+    tee = network.listing(network.boldt, product)
+    number = network.boldt.buys((tee, 3), status="on-hold")
+    network.work()
+    network.boldt.does("status", number, status=end)
+    network.work()
+    assert (network.trade().state, network.reserved(product)) == ("cancelled", 0)
+    network.boldt.does("status", number, status="processing")
+    network.work()
+    assert [each.state for each in network.trades()] == ["cancelled", "accepted"]
+    assert len(network.anna.children()) == 1
+
+
+def test_the_last_piece_on_hold_in_two_shops_is_flagged(network: Network) -> None:
+    product = network.product(network.anna, "TEE-001", TEE, stock=1)
+    mine, theirs = network.listing(network.boldt, product), network.listing(network.dora, product)
+    network.boldt.buys((mine, 1), status="on-hold")
+    network.dora.buys((theirs, 1), status="on-hold")
+    network.work()
+    assert network.cases(network.anna) == ["order.oversold"]
+
+
+# --- whose goods are they --------------------------------------------------------------------------------------------------
+
+
+def test_what_the_retailer_sold_before_he_listed_it_is_his_own(network: Network) -> None:
+    goods = {"name": "Mein Tee", "sku": "EIGEN-1", "gtin": TEE, "price": "9.00", "stock": 5}
+    call("POST", f"{network.boldt.shop_url}/_control/products", goods)
+    network.work()
+    number = network.boldt.buys(("EIGEN-1", 1))
+    network.work()
+    product = network.product(network.anna, "TEE-001", TEE)
+    assert take(network, network.boldt, [product]).refused == []
+    network.boldt.does("complete", number)
+    network.work()
+    assert network.trades() == []
+    network.boldt.buys(("EIGEN-1", 1))
+    network.work()
+    assert len(network.trades()) == 1
+
+
+def test_what_the_retailer_has_shipped_himself_is_not_ordered_afterwards(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    network.session.execute(text("UPDATE partnership SET state = 'paused'"))
+    network.session.commit()
+    number = network.boldt.buys((tee, 1))
+    network.work()
+    assert network.cases(network.boldt) == ["trade.partnership_not_active"]
+    network.session.execute(text("UPDATE partnership SET state = 'active'"))
+    network.session.commit()
+    network.boldt.does("complete", number)
+    network.work()
+    assert network.trades() == []
+
+
+def test_a_supplier_whose_plugin_is_gone_gets_no_order_and_no_money(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    gone = "UPDATE connection SET state = 'removed' WHERE id = :id"
+    network.session.execute(text(gone), {"id": network.anna.connection})
+    network.session.commit()
+    network.boldt.buys((tee, 1))
+    network.work()
+    assert network.trades() == []
+    assert network.cases(network.boldt) == ["trade.supplier_not_ready"]
+
+
+@pytest.mark.parametrize("shipping", [0, 390])
+def test_goods_for_nothing_go_their_whole_way(network: Network, shipping: int) -> None:
+    network.session.execute(text("DELETE FROM partnership"))
+    network.session.execute(text("UPDATE profile SET shipping_price = :price"), {"price": shipping})
+    network.session.commit()
+    network.partners(network.boldt, network.anna, discount_bp=10_000)
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE))
+    network.boldt.buys((tee, 2))
+    network.work()
+    child = network.anna.child().id
+    network.anna.does("complete", child, tracking={"number": "00340434161094042557", "carrier": "DHL"})
+    network.work()
+    assert (network.trade().state, network.money().released) == ("shipped", shipping)
+    network.anna.does("cancel", child)
+    network.work()
+    assert (network.trade().state, network.money().refunded) == ("cancelled", shipping)
+    assert ledger.breaches(network.session) == []

@@ -206,3 +206,21 @@ def test_a_crash_while_it_is_refunded_refunds_once(
 
 def _dies(*_: object, **__: object) -> None:
     raise RuntimeError("the worker was killed here")
+
+
+def test_a_refund_that_a_dispute_stood_against_is_made_up(network: Network) -> None:
+    network.boldt.buys((listed(network), 2))
+    network.work()
+    by, trade = ledger.Source("operator", "letter", "dispute"), network.trade()
+    ledger.dispute(network.session, trade, trade.total, key="d1", by=by)
+    network.session.commit()
+    child = network.anna.child().id
+    network.anna.does("refund", child, amount="3.00")
+    network.work()
+    assert (network.money().refunded, network.cases()) == (0, ["ledger.refund_exceeds"])
+    ledger.dispute_over(network.session, network.trade(), won=True, key="d1", by=by)
+    network.session.commit()
+    for _ in range(2):
+        network.anna.shop.outbox.add("order.changed", f"order/{child}")
+        network.work()
+    assert (network.money().refunded, network.cases()) == (300, [])

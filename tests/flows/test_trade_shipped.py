@@ -85,6 +85,7 @@ def test_shipped_without_a_number_releases_nothing_and_tells_it(network: Network
     assert order.status == "completed"
     assert any("ohne Sendungsnummer" in note["note"] for note in order.notes)
     assert "trade.shipped_without_tracking" in network.story(network.retail().id)
+    assert network.cases(network.anna) == ["trade.number_missing"]
 
 
 def test_the_number_that_comes_later_releases_then(network: Network) -> None:
@@ -95,6 +96,7 @@ def test_the_number_that_comes_later_releases_then(network: Network) -> None:
     network.work()
     assert network.money().released == 1230
     assert [each["number"] for each in network.boldt.order(number).tracking] == [DHL["number"]]
+    assert network.cases(network.anna) == []
     network.anna.does("tracking", network.anna.child().id, **OTHER)
     network.work()
     assert network.money().released == 1230

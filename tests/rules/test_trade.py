@@ -193,3 +193,33 @@ def test_what_a_trade_waits_for() -> None:
     assert waiting("held", frozen=True) == "trade.disputed"
     for state in ("shipped", "closed", "cancelled", "rejected", "payment_failed"):
         assert waiting(state) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "was", "orders"),
+    [
+        ("processing", None, True),
+        ("on-hold", None, True),
+        ("completed", None, True),
+        ("completed", "on-hold", True),
+        ("completed", "processing", False),
+        ("completed", "completed", False),
+        ("completed", "other", False),
+        ("processing", "completed", True),
+        ("pending", None, False),
+        ("failed", "on-hold", False),
+    ],
+)
+def test_when_a_look_orders(status: str, was: str | None, orders: bool) -> None:
+    before = m.ShopStatus(was.replace("-", "_")) if was else None
+    assert trade.orders_now(m.ShopStatus(status.replace("-", "_")), before) is orders
+
+
+@pytest.mark.parametrize(
+    ("adopted", "minutes", "own"),
+    [(True, -1, True), (True, 0, False), (True, 1, False), (False, -9, False), (False, -11, True)],
+)
+def test_orders_from_before_the_listing_are_the_retailers_own(adopted: bool, minutes: int, own: bool) -> None:
+    listed = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    placed = listed + timedelta(minutes=minutes)
+    assert trade.is_his_own(adopted=adopted, placed_at=placed, listed_at=listed) is own
