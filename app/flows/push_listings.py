@@ -354,6 +354,8 @@ def _sale_may_be_on_its_way(row: Any, wish: Wish) -> datetime | None:
         return None
     if own.stock is None or own.stock >= wish.values["stock"]:
         return None
+    if own.stock == (row.Listing.sent or {}).get("stock"):
+        return None  # it did not fall: the shop only reports what we wrote there
     over = own.updated_at + timedelta(seconds=SALE_GRACE)
     return over if over > datetime.now(UTC) else None
 

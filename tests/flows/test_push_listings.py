@@ -117,6 +117,21 @@ def test_a_sale_is_not_put_back_into_the_shelf_while_its_order_is_on_its_way(
     assert stocks(network, assam) == [10, 10], "no order came: somebody took them out by hand"
 
 
+@pytest.mark.parametrize("echoed", [4, 0])
+def test_a_stock_that_the_shop_only_repeats_is_no_sale_that_a_new_delivery_waits_for(
+    network: Network, assam: int, echoed: int
+) -> None:
+    """A shop may report what we wrote there, with a sequence of its own."""
+    change(network, network.anna, "TEE-001", stock=echoed)
+    network.work()
+    number = int(listing(network, network.boldt, assam).shop_product_id or 0)
+    network.boldt.shop.report_stock(network.boldt.shop.products[number], 4711)
+    network.work()
+    change(network, network.anna, "TEE-001", stock=12)
+    network.work()
+    assert stocks(network, assam) == [12, 12]
+
+
 def test_more_than_the_supplier_has_is_corrected_at_once(network: Network, assam: int) -> None:
     number = int(listing(network, network.boldt, assam).shop_product_id or 0)
     call("PATCH", f"{network.boldt.shop_url}/_control/products/{number}", {"stock": 500})
