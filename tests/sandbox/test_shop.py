@@ -641,10 +641,14 @@ def test_an_upsert_finds_by_key_then_gtin_and_leaves_what_it_does_not_name(paire
     assert (
         paired.command("product.upsert", {"key": "p1", "name": "Darjeeling 2"})[1]["data"]["created"] is False
     )
-    taken_over = paired.command("product.upsert", {"key": "p2", "name": "X", "gtin": "4012345678901"})[1][
-        "data"
-    ]
+    second = {"key": "p2", "name": "X", "gtin": "4012345678901", "managed": True}
+    assert paired.command("product.upsert", second)[1]["error"]["code"] == "product.gtin_taken"
+    gone = {"key": "p1", "name": "Darjeeling 2", "managed": False, "stock_quantity": 4}
+    assert paired.command("product.upsert", gone)[1]["data"]["product_id"] == made["product_id"]
+    taken_over = paired.command("product.upsert", second)[1]["data"]
     assert taken_over["product_id"] == made["product_id"]
+    unknown = paired.command("product.upsert", {"key": "p3", "name": "X", "managed": False})[1]
+    assert unknown["error"]["code"] == "product.not_found"
     product = next(each for each in paired.books()["products"] if str(each["id"]) == made["product_id"])
     assert (product["price"], product["stock_quantity"], product["category"]) == ("9.90", 4, "Tee")
     assert [image["src"] for image in product["images"]] == ["https://tee.example/a.jpg"]
