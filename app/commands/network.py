@@ -1,4 +1,4 @@
-"""The dropshipping network on the command line: profiles and the operator's word on them, partners, price groups, releases, trades, packing slips.
+"""The dropshipping network on the command line: profiles and the operator's word, partners, price groups, goods, trades, packing slips.
 
 What may go wrong: a profile with mistakes; all of them are told at once, each with its field. What changes here reaches shops by the clock.
 """
@@ -12,13 +12,13 @@ from typing import Any, NoReturn
 import click
 from sqlalchemy import or_, select
 
-from app import ledger
+from app import ledger, outbox, queues
 from app.commands import finding, opening, showing
 from app.commands.problems import stop
 from app.errors import Invalid, Refused
 from app.extensions import db
-from app.flows import network_members, packing_slip, products_released
-from app.models import Account, Partnership, PriceGroup, Product, Profile, Release, Trade
+from app.flows import catalogue, network_members, packing_slip, products_released
+from app.models import Account, Connection, Partnership, PriceGroup, Product, Profile, Release, Trade
 from app.papers import slip
 from app.rules import reasons
 from app.web import network_forms
@@ -421,6 +421,95 @@ def _goods(release: Release, product: Product) -> dict[str, Any]:
         "price": price,
         "why": " ".join(told),
     }
+
+
+@network.command("catalogue")
+@finding.account_option
+@click.option("--connection", metavar="KEY", help="Which of the retailer's shops (key or name), if several.")
+@click.option("--search", metavar="WORDS", help="Only products whose title has these words.")
+@showing.limit_option
+@showing.json_option
+def show_catalogue(
+    account: str, connection: str | None, search: str | None, limit: int, as_json: bool
+) -> None:
+    """List what a retailer's partners offer him, with his dealer prices."""
+    with opening.bridge():
+        shop = _retailer_shop(account, connection)
+        found = catalogue.search(db.session(), shop, catalogue.Query(text=search, per_page=limit))
+        rows = [_offered(each) for each in found.items]
+        _show(rows, _OFFERED, as_json, empty="Nothing is offered: `shopbridge network partners` shows with whom he trades.")  # fmt: skip
+
+
+_OFFERED = {
+    "product": "product", "title": "title", "gtin": "GTIN", "supplier": "supplier", "dealer_price": "dealer price",
+    "recommended_price": "recommended", "stock": "stock", "listed": "in his shop",
+}  # fmt: skip
+
+
+def _offered(item: catalogue.Item) -> dict[str, Any]:
+    recommended = item.recommended_price
+    return {
+        "product": f"prd_{item.product_id}",
+        "title": item.title,
+        "gtin": item.gtin,
+        "supplier": item.supplier,
+        "dealer_price": showing.money(item.dealer_price, item.currency),
+        "recommended_price": None if recommended is None else showing.money(recommended, item.currency),
+        "stock": item.stock,
+        "listed": item.listed,
+    }
+
+
+def _retailer_shop(account: str, word: str | None) -> Connection:
+    """The shop into which this retailer lists; he must be approved, as when he asks from the shop itself."""
+    owner = finding.account(db.session(), account)
+    member = db.session.get(Profile, owner.id)
+    if member is None or not member.retailer or member.state != "approved":
+        raise Refused("profile.not_approved")
+    query = select(Connection).where(Connection.account_id == owner.id, Connection.role == "shop")
+    shops = list(db.session.scalars(query.where(Connection.state != "removed").order_by(Connection.id)))
+    if word is not None:
+        named = finding.connection(db.session(), word, role="shop")
+        shops = [each for each in shops if each.id == named.id]
+    if len(shops) > 1:
+        stop(
+            f"“{owner.name}” has several shops. Say which: --connection {' or '.join(each.key for each in shops)}."
+        )
+    if not shops:
+        stop(f"“{owner.name}” has no {'such ' if word else ''}shop. `shopbridge connections` lists them.")
+    return shops[0]
+
+
+@network.command("import")
+@finding.account_option
+@click.option("--connection", metavar="KEY", help="Which of the retailer's shops (key or name), if several.")
+@click.option(
+    "--rule",
+    nargs=2,
+    metavar="KIND VALUE",
+    help="The price: plus_percent 60 on the dealer price, minus_percent 5 off the recommended one, fixed 9.90. Without it: the recommended price.",
+)
+@click.argument("products", nargs=-1, required=True)
+@showing.json_option
+def take_over(
+    account: str,
+    connection: str | None,
+    rule: tuple[str, str] | None,
+    products: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Put PRODUCTS (prd_12) of the catalogue into a retailer's shop; one that is there gets the new price rule."""
+    with opening.bridge():
+        shop = _retailer_shop(account, connection)
+        wanted = [finding.number(each) for each in products]
+        told = {"kind": rule[0], "value": rule[1]} if rule else {}
+        taken = catalogue.list_products(db.session(), shop, wanted, told)
+        db.session.commit()
+        for connection_id in outbox.given_work(db.session()):
+            queues.ring("out", connection_id)
+        refused = {f"prd_{each.product_id}": reasons.sentence(each.reason.code, each.reason.params, "en") for each in taken.refused}  # fmt: skip
+        answer = {"shop": shop.name, "queued": taken.queued, "refused": refused}
+        showing.answer(answer if as_json else {**answer, "refused": " ".join(f"{name}: {why}" for name, why in refused.items())}, as_json)  # fmt: skip
 
 
 @network.command()

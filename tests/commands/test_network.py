@@ -230,7 +230,49 @@ def test_trades_and_their_packing_slip(
     assert "no packing slip" in says(run("packing-slip", "--connection", "Teeladen", "0", str(paper), code=1))
 
 
-@pytest.mark.parametrize("name", ["profile", "partners", "price-group", "released", "trades", "packing-slip"])
+def test_a_retailer_takes_goods_of_his_partners_into_his_shop(
+    run: Run, session: Session, anna: Account, boldt: Account
+) -> None:
+    member(session, anna, "Anna Teekanne e.K.", accepts_partners=True)
+    teeladen, _, _ = accounts.connect_standard(session, anna, "Teeladen")
+    tea = goods(session, teeladen, "Assam")
+    assert "not approved" in says(run("catalogue", "--account", "Boldt", code=1))
+    member(session, boldt, "Boldt GmbH")
+    assert "no shop" in says(run("catalogue", "--account", "Boldt", code=1))
+    accounts.connect_standard(session, boldt, "Buchladen")
+    assert "Nothing is offered" in run("catalogue", "--account", "Boldt").stdout
+    members.ask(session, boldt.id, anna.id)
+    (row,) = told(run("catalogue", "--account", "Boldt", "--json"))
+    assert (row["product"], row["dealer_price"], row["listed"]) == (f"prd_{tea.id}", "4.20 EUR", False)
+    answer = told(
+        run(
+            "import",
+            "--account",
+            "Boldt",
+            "--rule",
+            "plus_percent",
+            "60",
+            row["product"],
+            "prd_999999",
+            "--json",
+        )
+    )
+    assert (answer["queued"], list(answer["refused"])) == (1, ["prd_999999"])
+    assert told(run("catalogue", "--account", "Boldt", "--json"))[0]["listed"] is True
+
+
+def test_of_several_shops_one_must_be_named(run: Run, session: Session, boldt: Account) -> None:
+    member(session, boldt, "Boldt GmbH")
+    for name in ("Buchladen", "Kartenladen"):
+        accounts.connect_standard(session, boldt, name)
+    assert "Say which: --connection" in says(run("catalogue", "--account", "Boldt", code=1))
+    run("catalogue", "--account", "Boldt", "--connection", "Kartenladen")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["profile", "partners", "price-group", "released", "catalogue", "import", "trades", "packing-slip"],
+)
 def test_every_command_explains_itself(name: str) -> None:
     assert "Usage:" in CliRunner().invoke(cli.main, ["network", name, "--help"]).stdout
 
