@@ -474,7 +474,17 @@ def statement(
             "account": owner.name, "role": role, "currency": made.currency, "opening_minor": made.opening, "lines": len(made.lines),
             "fees_minor": made.fees, "fee_vat_minor": made.fee_vat, "closing_minor": made.closing, "file": out.name if out else None,
         }  # fmt: skip
+        if not as_json:
+            told = {
+                name.removesuffix("_minor"): _readable(name, value, made.currency)
+                for name, value in told.items()
+            }
         showing.answer(told, as_json)
+
+
+def _readable(name: str, value: object, currency: str) -> object:
+    """Cents as people write them; everything else as it is."""
+    return showing.money(value, currency) if name.endswith("_minor") and isinstance(value, int) else value
 
 
 def _paper(made: papers.Statement, out: Path, language: str) -> bytes:

@@ -496,7 +496,9 @@ def order_shown(row: Row) -> dict[str, Any]:
     sold_by = (order.buyer or {}).get("sold_by") or telling.name_of(order.connection_id)
     if trade is not None:
         sold_by = trades.company(db.session(), trade.retailer_id) or sold_by
-    number = order.shop_number or (order.buyer or {}).get("number") or order.external_id
+    # The supplier's own number names the order; the note names the retailer's, as the one written into a shop does.
+    sold_as = (order.buyer or {}).get("number") or order.external_id
+    number = order.shop_number or sold_as
     return {
         "id": f"ord_{order.id}",
         "number": number,
@@ -504,7 +506,7 @@ def order_shown(row: Row) -> dict[str, Any]:
         "here": row.shop is not None and row.shop.base_url is None,
         "waiting": row.waiting,
         "sold_by": sold_by,
-        "note": f"{sold_by} {'dropshipping order ' if trade is not None else ''}{number}",
+        "note": f"{sold_by} {'dropshipping order ' if trade is not None else ''}{sold_as}",
         "currency": order.currency,
         "goods": goods,
         "shipping_price": shipping_price,
