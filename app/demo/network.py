@@ -145,6 +145,7 @@ class NetworkDay:
         """Profiles, the operator's approval, partners, the payment provider."""
         with self.screen.step("The network: two suppliers, two retailers and a payment provider join"):
             with self.machine.database() as session:
+                self._keep_own_money()
                 self._connect_payments(session)
                 for member in self.members:
                     self._join(session, member)
@@ -163,6 +164,10 @@ class NetworkDay:
             base_url=self.machine.payments,
             allow_loopback=True,
         )
+
+    def _keep_own_money(self) -> None:
+        """The operator has money of his own at the provider: what is refunded after a payout comes out of it until the supplier has paid."""
+        call("POST", f"{self.machine.payments}/_control/conduct", {"own_money": 100_000})
 
     def _join(self, session: Any, member: Member) -> None:
         from app import accounts
@@ -302,13 +307,15 @@ class NetworkDay:
         """Labels and parcels, with and without numbers; two kinds of cancellation."""
         with self.screen.step("The suppliers print labels and ship; some have no number, some cancel"):
             self._wait_for_no_numbers()
-            before: dict[str, str] | None = None
-            for supplier_number, supplier in enumerate(self.suppliers):
+            used: dict[int, dict[str, str]] = {}
+            for number, supplier in enumerate(self.suppliers):
                 for order in self._network_orders(supplier):
                     fate = self._fate(order)
-                    parcel = self._deal_with(supplier_number, supplier.merchant, order, fate, before)
-                    before = parcel if fate == "tracking" and parcel else before
+                    parcel = self._deal_with(number, supplier.merchant, order, fate)
+                    if fate == "tracking" and parcel:
+                        used[number] = parcel
             self.until("the retailers know every parcel", self._parcels_known, 60.0)
+            self._use_numbers_again(used)
 
     def _wait_for_no_numbers(self) -> None:
         """A parcel without a number is passed on at once, not after three hours (C3)."""
@@ -333,13 +340,21 @@ class NetworkDay:
             places = {each.shop_id: number for number, each in enumerate(self.retailers)}
             return {row.key: (places[row.shop_id], row.shop_order_id) for row in session.execute(query)}
 
-    def _deal_with(
-        self, supplier: int, merchant: Merchant, order: Row, fate: str, before: Mapping[str, str] | None
-    ) -> dict[str, str] | None:
+    def _use_numbers_again(self, used: Mapping[int, Mapping[str, str]]) -> None:
+        """A number that has counted for one order is typed into another one, too."""
+        for number, supplier in enumerate(self.suppliers):
+            for order in self._network_orders(supplier):
+                if self._fate(order) == "number used before":
+                    supplier.merchant.do("label", order)
+                    supplier.merchant.do("complete", order, tracking=dict(used[number]))
+
+    def _deal_with(self, supplier: int, merchant: Merchant, order: Row, fate: str) -> dict[str, str] | None:
         """What the supplier does with one order. Answers the parcel when it has one with a good number."""
         if fate == "the supplier cancels" or (fate == "one supplier of two cancels" and supplier == 1):
             merchant.do("cancel", order)
             return None
+        if fate == "number used before":
+            return None  # later: see _use_numbers_again
         merchant.do("label", order)
         parcel = merchant.parcel()
         if fate in SHIPPED or fate == "one supplier of two cancels":
@@ -353,8 +368,6 @@ class NetworkDay:
             merchant.do("complete", order)
         elif fate == "number with a typing mistake":
             merchant.do("complete", order, tracking={**parcel, "number": _mistyped(parcel["number"])})
-        elif fate == "number used before":
-            merchant.do("complete", order, tracking=dict(before or parcel))
         return None
 
     def _parcels_known(self) -> bool:

@@ -62,6 +62,9 @@ class Conduct:
     refusing: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
     duplicate_notices: bool = False
+    own_money: int = (
+        0  # what the operator keeps in the account himself: refunds after a payout come out of it
+    )
 
 
 class Books:
@@ -135,7 +138,7 @@ class Books:
     def balance(self) -> int:
         """What is in the account, in minor units. Money on its way out is gone already."""
         with self._lock:
-            total = 0
+            total = self.conduct.own_money
             for each in self.payments.values():
                 if each.kind in _IN:
                     total += each.amount if each.state == "done" else 0
