@@ -1,7 +1,7 @@
 """What a supplier system without an address does with its orders: it fetches them and reports deeds, which become events of its own inbox (D6).
 
 A deed is checked against what is true, then written as an event in the standard format, so that the flows that follow a shop's events do the rest,
-exactly once (docs/decisions/0009). What may go wrong: two deeds at the same moment (the order is locked), a deed before the last one was worked
+exactly once (docs/decisions/0011). What may go wrong: two deeds at the same moment (the order is locked), a deed before the last one was worked
 off (the newest waiting event is taken for true), and an order that nobody fetches: after its time it becomes a case.
 """
 

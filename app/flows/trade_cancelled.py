@@ -27,7 +27,7 @@ def by_supplier(session: Session, order: Order, status: m.ShopStatus, by: ledger
         return
     trade = trades.of_child(session, order.id)
     if trade is None:
-        # A trial order of a developer: there is no money and no retailer, only the stock to give back (docs/decisions/0009).
+        # A trial order of a developer: there is no money and no retailer, only the stock to give back (docs/decisions/0011).
         pieces = session.scalars(select(OrderPiece).where(OrderPiece.order_id == order.id))
         trades.take_back(session, pieces.all(), by=trades.SUPPLIER)
         return

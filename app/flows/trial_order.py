@@ -1,6 +1,6 @@
 """An order of the network that belongs to nobody, for the developer of a supplier's system: it moves no money and no shop is told (D6).
 
-It has no trade, and every rule about money starts from the trade (docs/decisions/0009). What may go wrong: it holds a piece of a product until it
+It has no trade, and every rule about money starts from the trade (docs/decisions/0011). What may go wrong: it holds a piece of a product until it
 is sent or cancelled, like any order.
 """
 

@@ -1,6 +1,6 @@
 """Commands to a supplier system or a custom shop: our public protocol as it is, or, for a system without an address, answered here.
 
-A system without a command URL pulls instead (docs/decisions/0009): what a command would tell it, it reads and does through the supplier API, so
+A system without a command URL pulls instead (docs/decisions/0011): what a command would tell it, it reads and does through the supplier API, so
 writing the order down is all there is to do. What only a called system can do (a product in a retailer's shop) is refused, never swallowed.
 """
 
