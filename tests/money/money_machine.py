@@ -163,7 +163,8 @@ class MoneyMachine(RuleBasedStateMachine):
         self.real = RealLedger(self.session, self.cast, reserve_bp=reserve)
         self.past: list[Event] = []
         self.dies_after: int | None = None
-        self.found: dict[str, Balances] = {}
+        self.found: dict[str, Balances] = {}  # by app.ledger
+        self.known: dict[str, Balances] = {}  # by the second ledger
         for one in found:
             self.retailer_orders(one, paid)
 
@@ -193,7 +194,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def happens(self, event: Event) -> None:
         """The event happens in both ledgers, and both are compared."""
-        before = self.told()
+        before = self.known
         if self.dies_after is not None:
             self.crashes_in(event, self.dies_after)
             self.dies_after = None
@@ -204,10 +205,7 @@ class MoneyMachine(RuleBasedStateMachine):
         name = type(event).__name__
         self.ran.steps += 1
         self.ran.events[name] += 1
-        self.ran.moved[name] += before != self.told()
-
-    def told(self) -> dict[str, Balances]:
-        return {key: self.second.balances(key) for key in self.second.stories}
+        self.ran.moved[name] += any(money != before.get(key, Balances()) for key, money in self.known.items())
 
     def compare(self, event: object) -> None:
         """No breach, and the same money everywhere. Where nothing at all was written, the rows are those that were looked at before."""
@@ -219,8 +217,8 @@ class MoneyMachine(RuleBasedStateMachine):
             assert breaches == [], f"after {event}"
             self.writes.left = 0
             self.ran.looks += 1
-        told = self.told()
-        assert self.found == told, f"after {event}: {_differences(self.found, told)}"
+        self.known = {key: self.second.balances(key) for key in self.second.stories}
+        assert self.found == self.known, f"after {event}: {_differences(self.found, self.known)}"
 
     # --- money comes ------------------------------------------------------------------------------------------------
 
@@ -287,6 +285,14 @@ class MoneyMachine(RuleBasedStateMachine):
         left = (story.captured - story.gone) // part
         self.happens(Refund(trade, key, left))
 
+    @rule(which=trades, key=keys, part=st.integers(1, 3))
+    def goods_come_back_after_the_payout(self, which: int, key: str, part: int) -> None:
+        """The supplier owes it from now on, or other orders pay it."""
+        trade = self.trade(which, lambda story: story.paid > 0 and _has_money_left(story))
+        story = self.second.stories[trade]
+        if story.paid:
+            self.happens(Refund(trade, key, (story.captured - story.gone) // part))
+
     @rule(which=trades, word=st.sampled_from(WORDS))
     def shop_says_a_word(self, which: int, word: str) -> None:
         """Only two words are about money (K8, K9, K12)."""
@@ -298,6 +304,15 @@ class MoneyMachine(RuleBasedStateMachine):
         trade = self.trade(which, _has_money_left)
         if self.second.stories[trade].captured and amount:
             self.happens(Dispute(trade, key, amount))
+
+    @rule(which=trades, part=st.integers(2, 4))
+    def bank_disputes_on_the_day_of_the_payout(self, which: int, part: int) -> None:
+        """Of something that is payable: only the rest of the supplier's orders may go out."""
+        trade = self.trade(which, lambda story: story.claim > 1)
+        story = self.second.stories[trade]
+        if story.claim > 1:
+            self.happens(Dispute(trade, "d1", story.claim // part))
+            self.happens(Payout(story.terms.supplier, story.terms.currency, f"P{len(self.second.payouts)}"))
 
     @rule(data=st.data(), won=st.booleans())
     def dispute_ends(self, data: st.DataObject, won: bool) -> None:

@@ -179,22 +179,27 @@ class RealLedger:
         return self.session.get_one(Trade, self.trades[key])
 
     def _shipment(self, key: str, parcel: str, number: str | None) -> int:
-        if (key, parcel) not in self.parcels:
-            shown = number or ""
-            if (key, shown) in self.numbers:
-                shown = f"{shown} {parcel}"  # One order shows each number once.
-            self.numbers.add((key, shown))
-            shipment = Shipment(
-                order_id=self.trade(key).order_id,
-                tracking_number=shown,
-                carrier="deutsche_post" if shown.startswith("RX") else "dhl",
-                carrier_source="shop",
-                piece_ids=[],
-            )
-            self.session.add(shipment)
-            self.session.flush()
-            self.parcels[key, parcel] = shipment.id
-        return self.parcels[key, parcel]
+        """The parcel's row, with the carrier that the shop names for this number."""
+        carrier = "deutsche_post" if (number or "").startswith("RX") else "dhl"
+        if (key, parcel) in self.parcels:
+            shipment = self.session.get_one(Shipment, self.parcels[key, parcel])
+            shipment.carrier = carrier if number else shipment.carrier
+            return shipment.id
+        shown = number or ""
+        if (key, shown) in self.numbers:
+            shown = f"{shown} {parcel}"  # One order shows each number once.
+        self.numbers.add((key, shown))
+        shipment = Shipment(
+            order_id=self.trade(key).order_id,
+            tracking_number=shown,
+            carrier=carrier,
+            carrier_source="shop",
+            piece_ids=[],
+        )
+        self.session.add(shipment)
+        self.session.flush()
+        self.parcels[key, parcel] = shipment.id
+        return shipment.id
 
     # --- events ---
 

@@ -487,7 +487,7 @@ class SecondLedger:
 
     def _net(self) -> None:
         """What a supplier owes is taken from what he is to get, the oldest first; never from a frozen trade."""
-        for debtor in self.stories.values():
+        for debtor in [story for story in self.stories.values() if story.claim < 0]:
             for giver in self._of(debtor.terms.supplier, debtor.terms.currency):
                 part = min(-debtor.claim, giver.claim)
                 if part > 0 and not giver.frozen:

@@ -52,10 +52,10 @@ class TestAMillionSteps:
 
 
 def run(books: tuple[Session, Cast], steps: int, *, first: int) -> Ran:
-    """Histories by fifty, until so many steps were really run."""
+    """Histories by twenty-five, until so many steps were really run."""
     done = Ran()
     for number in count(first):
-        done += examine(*books, histories=50, number=number)
+        done += examine(*books, histories=25, number=number)
         if done.steps >= steps:
             return done
     raise AssertionError("there are always more numbers")
