@@ -287,7 +287,9 @@ class NetworkDay:
         if fate == "own goods too":
             lines |= dict.fromkeys(own, 1)
         asked = [{"product_id": product, "quantity": count} for product, count in lines.items()]
-        made = call("POST", f"{shop.url}/buy", {"lines": asked, **_customer(self.random.choice(CUSTOMERS))})
+        # Two parcels to the same customer may share a number; a number of another customer's parcel may not be used again.
+        name = "Nora Neumann" if fate == "number used before" else self.random.choice(CUSTOMERS)
+        made = call("POST", f"{shop.url}/buy", {"lines": asked, **_customer(name)})
         return Bought(number, int(made["id"]), fate)
 
     def _all_passed_on(self) -> bool:

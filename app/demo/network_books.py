@@ -114,11 +114,15 @@ def _network_orders(suppliers: Sequence[Row]) -> dict[str, list[tuple[int, Row]]
 def _good_numbers(orders: Mapping[str, Sequence[tuple[int, Row]]]) -> dict[str, str]:
     """Tracking number -> the order it counts for: a right check digit, and only where it was used first (K11)."""
     owner: dict[str, str] = {}
-    rows = sorted(((order["id"], order) for found in orders.values() for _, order in found), key=lambda row: row[0])  # fmt: skip
-    for _, order in rows:
-        for parcel in order["shopbridge"]["tracking"]:
-            if _checks(parcel["number"]):
-                owner.setdefault(parcel["number"], order["shopbridge"]["key"])
+    parcels = [
+        (parcel["shipped_at"] or "", order["id"], parcel["number"], order["shopbridge"]["key"])
+        for found in orders.values()
+        for _, order in found
+        for parcel in order["shopbridge"]["tracking"]
+    ]
+    for _, _, number, key in sorted(parcels):
+        if _checks(number):
+            owner.setdefault(number, key)
     return owner
 
 

@@ -15,7 +15,7 @@ BOLDT = {"company": "Bücher Boldt", "address_1": "Lesegasse 5"}
 
 
 def parcel(number: str) -> dict[str, Any]:
-    return {"number": number, "carrier": "DHL", "lines": None}
+    return {"number": number, "carrier": "DHL", "lines": None, "shipped_at": "2026-11-25T12:00:00Z"}
 
 
 def supplied(number: int, key: str, status: str, tracking: list[Any], back: list[Any]) -> dict[str, Any]:

@@ -332,6 +332,9 @@ def test_what_the_retailer_sold_before_he_listed_it_is_his_own(network: Network)
     network.boldt.does("complete", number)
     network.work()
     assert network.trades() == []
+    # Shops tell the second in which an order was placed: the next one is placed in a later second than the listing was made.
+    network.session.execute(text("UPDATE listing SET created_at = created_at - interval '1 second'"))
+    network.session.commit()
     network.boldt.buys(("EIGEN-1", 1))
     network.work()
     assert len(network.trades()) == 1
