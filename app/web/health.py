@@ -81,7 +81,7 @@ def _silent_for() -> dict[str, float]:
     """Seconds since the last sign of life, by process. Those of a former start (a day ago) are history."""
     query = text("""
         SELECT name, extract(epoch FROM now() - at) AS age FROM heartbeat
-        WHERE at > now() - interval '1 day' ORDER BY name LIMIT 200
+        WHERE at > now() - interval '1 day' AND name <> 'ledger' ORDER BY name LIMIT 200
     """)
     return {row.name: round(float(row.age), 1) for row in db.session.execute(query)}
 
