@@ -459,7 +459,7 @@ class NetworkDay:
 _OPEN = text("""
     SELECT (SELECT count(*) FROM event WHERE state IN ('due', 'leased'))
          + (SELECT count(*) FROM command WHERE state IN ('due', 'leased'))
-         + (SELECT count(*) FROM listing WHERE stale)
+         + (SELECT count(*) FROM listing WHERE stale AND next_attempt_at <= now())
          + (SELECT count(*) FROM trade WHERE pass_on_at <= now() AND passed_on_at IS NULL AND state IN ('payment_pending', 'held'))
 """)
 
