@@ -90,6 +90,7 @@ class PieceSeen:
     updated_at: datetime | None = None
     reason: str | None = None  # the partner's word for why it was cancelled
     product_external_id: str | None = None  # our shop's own id of the product, where the source knows it
+    offer_number: int | None = None  # our number of the offer (OfferWanted.number), where orders name that
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class OrderSeen:
         None  # who sold it where that is not the source itself: the retailer of a network order
     )
     number: str | None = None  # what the seller calls the order
+    awaits_acceptance: bool = False  # the seller must accept (or acknowledge) it before anything else happens
 
 
 @dataclass(frozen=True)
@@ -136,21 +138,14 @@ class ReturnSeen:
 
 
 @dataclass(frozen=True)
-class OfferWanted:
-    """What a marketplace should show for one SKU. `external_ref` is the marketplace's id of the offer, None before it exists."""
+class ProductData:
+    """What the shop knows of a product, for marketplaces that want product data (O5). `fields` is the flat table that a merchant's mapping
+    picks from: "title", "brand", "description", "category", "attribute:<name>", "gtin", "sku". `parent` groups variations.
+    """
 
-    sku: str
-    gtin: str | None
-    title: str
-    price: int
-    currency: str
-    stock: int
-    handling_days: int
-    on: bool
-    external_ref: str | None = None
-    shipping_group: str | None = None
-    condition: str = "new"
-    country: str | None = None
+    fields: dict[str, str]
+    images: tuple[str, ...] = ()
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +166,32 @@ class OfferShown:
 
 
 @dataclass(frozen=True)
+class OfferWanted:
+    """What a marketplace should show for one SKU. `external_ref` is the marketplace's id of the offer, None before it exists.
+
+    `was` is what the marketplace has confirmed, None when it confirmed nothing yet: who has one call for stock and another for prices sends
+    only what differs. `number` is ours, unique for one connection and never used twice (Capabilities.numbers_offers).
+    """
+
+    sku: str
+    gtin: str | None
+    title: str
+    price: int
+    currency: str
+    stock: int
+    handling_days: int
+    on: bool
+    external_ref: str | None = None
+    shipping_group: str | None = None
+    condition: str = "new"
+    country: str | None = None
+    vat_percent: str | None = None  # decimal text, "19"
+    number: int | None = None
+    product: ProductData | None = None  # only where Capabilities.creates_products
+    was: OfferShown | None = None
+
+
+@dataclass(frozen=True)
 class OfferAnswer:
     """The marketplace's answer to one OfferWanted of a batch."""
 
@@ -180,6 +201,20 @@ class OfferAnswer:
     shown: OfferShown | None = None
     reason: Reason | None = None
     retry: bool = False  # not refused, only not now
+    task: str | None = None  # taken for processing under this id: `read_tasks` says later what became of it
+
+
+@dataclass(frozen=True)
+class TaskSeen:
+    """How far a marketplace has come with what it took for processing (OfferAnswer.task).
+
+    `done`: `answers` hold one answer for each offer of the task that it says anything about. Else ask again after `again_in` seconds.
+    """
+
+    task: str
+    done: bool
+    answers: tuple[OfferAnswer, ...] = ()
+    again_in: int = 30
 
 
 # --- deeds at a marketplace -----------------------------------------------------------------------------------------------
@@ -194,6 +229,8 @@ class ShipmentWanted:
     carrier: str | None  # our carrier key (app/rules/carriers.json), None when nobody knows
     carrier_name: str | None  # as the shop called it
     further_parcel: bool = False  # the pieces are already marked as sent, this is one more parcel
+    return_tracking_number: str | None = None  # of the label for a return, where Capabilities.return_tracking
+    return_carrier: str | None = None  # our carrier key
 
 
 @dataclass(frozen=True)
@@ -205,6 +242,16 @@ class PieceAnswer:
     already: bool = False
     state: PieceState | None = None
     reason: Reason | None = None
+    pending: bool = False  # taken, not done: a later look at the order shows what became of it
+    tracking_number: str | None = None  # where the marketplace itself books the parcel
+
+
+@dataclass(frozen=True)
+class OrderAnswer:
+    """What became of accepting an order: piece by piece, and the order as it is now where the marketplace shows it at once."""
+
+    pieces: tuple[PieceAnswer, ...]
+    seen: OrderSeen | None = None
 
 
 @dataclass(frozen=True)

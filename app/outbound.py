@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -33,10 +32,7 @@ import requests
 import urllib3
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -45,6 +41,7 @@ from urllib3.util.connection import create_connection
 
 from app.egress import Egress, check_url, checked_addresses
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable, Unknown
+from app.kept import Kept, KeptInMemory, store
 from app.logs import is_secret_name, redact, redact_text
 
 __all__ = ["Answer", "AttemptNote", "Breaker", "Door", "Egress", "Limiter", "check_url"]
@@ -112,7 +109,7 @@ class Limiter:
     @classmethod
     def on_redis(cls, url: str, *, patience: float = 2.0) -> Self:
         """`patience`: seconds a call may wait here before it goes back to the queue."""
-        pool = _redis(url).connection_pool
+        pool = store(url).connection_pool
         return cls(
             RedisStorage(url, connection_pool=pool, wrap_exceptions=True, key_prefix="pace"),
             patience=patience,
@@ -123,7 +120,7 @@ class Limiter:
         """For tests and a single process."""
         return cls(MemoryStorage(), patience=patience)
 
-    def take(self, pace: str, connection: int, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def take(self, pace: str, connection: int | str, *, sleep: Callable[[float], None] = time.sleep) -> None:
         """Wait for a free place in each limit of `pace` ("20/second; 3600/day"). Raises Unavailable("pace.wait")."""
         left = self._patience
         for item in limits.parse_many(pace):
@@ -165,7 +162,7 @@ class Breaker:
         """The breaker of one connection, shared by all workers."""
         try:
             storage = pybreaker.CircuitRedisStorage(
-                pybreaker.STATE_CLOSED, _redis(url), namespace=f"breaker:{connection}"
+                pybreaker.STATE_CLOSED, store(url), namespace=f"breaker:{connection}"
             )
         except RedisError as error:
             log.warning("nobody rests: the store of the breakers does not answer (%s)", error)
@@ -204,18 +201,13 @@ class Breaker:
         return (opened_at + timedelta(seconds=self._rest) - datetime.now(UTC)).total_seconds()
 
 
-@cache
-def _redis(url: str) -> Redis:
-    """One client for each store. It gives up early: a store that is ill must not slow the calls it is there to protect."""
-    return Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=0.5, retry=Retry(NoBackoff(), 0))
-
-
 class Door:
     """The way out to one connection. Cheap to make: the pooled connections belong to the thread, not to the door.
 
     `base_url` is checked at the first call, not here, so that a door to a wrong address can be made and its refusal recorded.
     `pace` needs a `limiter` to have an effect. `record` gets exactly one note for each call, also for blocked ones, and must
     not raise. `ca_file`: certificates to trust instead of the public ones. `deadline`: seconds for the whole call.
+    `hosts`: further base URLs by name, `lanes`: further paces by name, both for `call`. `kept`: what stays true between calls.
     """
 
     def __init__(
@@ -233,9 +225,14 @@ class Door:
         deadline: float = 20.0,
         answer_limit: int = ANSWER_LIMIT,
         ca_file: str | None = None,
+        hosts: Mapping[str, str] | None = None,
+        lanes: Mapping[str, str] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.connection = connection
         self.base_url = base_url
+        self.kept: Kept = kept or KeptInMemory()
+        self._hosts, self._lanes = hosts or {}, lanes or {}
         self._policy = _Policy(egress, allow_loopback, ca_file)
         self._pace, self._limiter, self._breaker = pace, limiter, breaker
         self._record = record
@@ -255,13 +252,16 @@ class Door:
         sign: Sign | None = None,
         deed: bool = False,
         expect: Container[int] = (),
+        host: str | None = None,
+        lane: str | None = None,
     ) -> Answer:
         """Send one request and return its answer if the status is 2xx or in `expect`.
 
         `operation` is our name for it in logs and errors. `path` "" is the base URL itself, else it is appended with exactly one
         slash; identifiers in it must be quoted by the caller. `params` keep their order and may repeat. `sign` gets METHOD,
         the full URL byte for byte as sent, and the body, and answers headers to add. `deed`: the call changes something
-        at the partner that must not happen twice.
+        at the partner that must not happen twice. `host`: another base URL of this partner, by its name in Provider.hosts. `lane`: this
+        kind of call has a pace of its own (Provider.lanes), which it keeps beside that of the connection.
 
         Raises Unauthorised (401), Refused (3xx, other 4xx, forbidden address, answer too large), Unavailable (429; no deed
         and 5xx, 408, 425, timeout, broken connection; a deed too, when provably nothing was sent), Unknown (a deed in any
@@ -269,12 +269,12 @@ class Door:
         """
         call = _Call(operation, method.upper(), deed, expect, _Trip(time.monotonic() + self._deadline))
         started_at, started = datetime.now(UTC), time.perf_counter()
-        url = self.base_url
+        url = base_url = self.base_url if host is None else self._hosts[host]
         failure: ShopbridgeError | None = None
         try:
-            request = self._prepare(call, path, params, headers, body, sign)
+            request = self._prepare(call, base_url, path, params, headers, body, sign)
             url = request.url or url
-            self._may_pass()
+            self._may_pass(lane)
             call.answer = self._exchange(call, request)
             return call.answer
         except ShopbridgeError as error:
@@ -289,6 +289,7 @@ class Door:
     def _prepare(
         self,
         call: "_Call",
+        base_url: str,
         path: str,
         params: Sequence[tuple[str, str]],
         headers: Mapping[str, str] | None,
@@ -296,7 +297,7 @@ class Door:
         sign: Sign | None,
     ) -> requests.PreparedRequest:
         """The request with its final URL and headers. Refused when it cannot be sent as it is meant."""
-        check_url(self.base_url, egress=self._policy.egress, allow_loopback=self._policy.allow_loopback)
+        check_url(base_url, egress=self._policy.egress, allow_loopback=self._policy.allow_loopback)
         sent_headers = CaseInsensitiveDict(
             {"User-Agent": self._user_agent, "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
         )
@@ -305,7 +306,7 @@ class Door:
         sent_headers.update(headers or {})
         try:
             request = requests.Request(
-                call.method, _join(self.base_url, path), params=list(params), headers=sent_headers, data=body
+                call.method, _join(base_url, path), params=list(params), headers=sent_headers, data=body
             ).prepare()
             if sign is not None:
                 request.prepare_headers(
@@ -318,9 +319,11 @@ class Door:
         check_url(request.url or "", egress=self._policy.egress, allow_loopback=self._policy.allow_loopback)
         return request
 
-    def _may_pass(self) -> None:
+    def _may_pass(self, lane: str | None) -> None:
         if self._breaker is not None:
             self._breaker.pass_or_rest()
+        if self._limiter is not None and lane is not None:
+            self._limiter.take(self._lanes[lane], f"{self.connection}:{lane}")
         if self._limiter is not None and self._pace is not None:
             self._limiter.take(self._pace, self.connection)
 

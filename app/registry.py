@@ -37,21 +37,31 @@ PACKAGES: Mapping[Role, str] = {
 class Capabilities:
     """What a marketplace can and cannot do. Flows read these; they never ask for a name."""
 
-    partial_shipment: bool = False
+    partial_shipment: bool = False  # False: an order leaves as one, under the first parcel's number
     partial_cancel: bool = False
     refund_amounts: bool = False
+    refund_readable: bool = False  # `read_refunded` is there: a refund of unknown outcome may be looked up
+    acceptance: Literal["none", "order", "pieces"] = (
+        "none"  # `accept_order` is there; of the whole order, or piece by piece
+    )
+    return_tracking: bool = False  # a parcel without the number of its return label is refused (OTTO)
     ship_without_tracking: Literal["never", "special_carrier", "yes"] = "never"
     holiday: Literal["stock_zero", "on_hold", "closed_dates"] = "stock_zero"
     price_basis: Literal["gross", "net"] = "gross"
     offer_batch: int = 1
     returns: bool = False
     cancel_reasons: Mapping[str, str] = field(default_factory=dict)  # our reason -> theirs
-    creates_products: bool = False
+    creates_products: bool = False  # offers carry OfferWanted.product
+    numbers_offers: bool = False  # offers carry OfferWanted.number, orders come with it
+    answers_later: bool = False  # `read_tasks` is there: what is pushed is taken for processing
 
 
 @dataclass(frozen=True)
 class Poll:
-    """Something a marketplace must be asked for regularly (D3). `every` and `floor` in seconds."""
+    """Something a marketplace must be asked for regularly (D3). `every` and `floor` in seconds.
+
+    While something comes it is asked every `floor` seconds, then slower and slower, `every` seconds at last (C1).
+    """
 
     kind: Literal["orders", "changes", "returns", "drift"]
     every: int
@@ -79,6 +89,23 @@ class Provider:
     secret_settings: Sequence[str] = ()  # names of settings that are stored encrypted and shown never
     egress: Literal["public_https", "tenant_url"] = "public_https"
     by_hand: bool = False  # payment: a person ticks off what happened, so there is nobody to ask
+    hosts: Mapping[str, str] = field(
+        default_factory=dict
+    )  # further base URLs by name, e.g. where tokens come from
+    lanes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # further paces by name, e.g. {"orders": "12/second"}
+    # What depends on the settings of one connection (an operator, a country, a kind of key); None: the same for all.
+    capabilities_of: Callable[[Mapping[str, Any]], Capabilities] | None = None
+    polls_of: Callable[[Mapping[str, Any]], Sequence[Poll]] | None = None
+
+    def can(self, settings: Mapping[str, Any]) -> Capabilities:
+        """What a connection with these settings can do."""
+        return self.capabilities_of(settings) if self.capabilities_of else self.capabilities
+
+    def looks(self, settings: Mapping[str, Any]) -> Sequence[Poll]:
+        """What a connection with these settings must be asked for."""
+        return self.polls_of(settings) if self.polls_of else self.polls
 
 
 class MarketplaceClient(Protocol):
@@ -118,6 +145,38 @@ class MarketplaceClient(Protocol):
 
     def read_offers(self, skus: Sequence[str] | None) -> Iterable[list[m.OfferShown]]:
         """What is shown now: for these SKUs, or everything (None) in pages."""
+
+
+class AcceptsOrders(Protocol):
+    """A marketplace whose orders want an answer first (Capabilities.acceptance)."""
+
+    def accept_order(self, order_id: str, accepted: Sequence[str], refused: Sequence[str]) -> m.OrderAnswer:
+        """Accept these pieces of an order and refuse those, in one go; together they are all pieces that wait.
+
+        Also where the marketplace only wants to hear that the order has arrived (eMAG): then nothing is ever refused here. A repeat finds the
+        order accepted and answers `already`. Raises Unknown when the answer got lost; then `read_pieces` tells.
+        """
+
+
+class AnswersLater(Protocol):
+    """A marketplace that takes offers for processing (Capabilities.answers_later)."""
+
+    def read_tasks(self, tasks: Sequence[str]) -> list[m.TaskSeen]:
+        """How far these tasks are; a task that the marketplace does not know any more is done, with no answers."""
+
+
+class ShowsRefunds(Protocol):
+    """A marketplace that shows what was refunded (Capabilities.refund_readable)."""
+
+    def read_refunded(self, piece_id: str) -> int:
+        """Minor units refunded so far, of the piece or of the smallest thing around it that the marketplace shows (line, order)."""
+
+
+class ClosesShop(Protocol):
+    """A marketplace with closed dates (Capabilities.holiday == "closed_dates"), beside the offers that go to stock 0 (I7)."""
+
+    def close_shop(self, since: datetime | None, until: datetime | None) -> m.Reason | None:
+        """Closed from then until then; None and None: open. Answers why not, where the operator has locked it."""
 
 
 class ShopClient(Protocol):

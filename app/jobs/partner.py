@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import current_app
 from sqlalchemy import insert
@@ -12,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from app import outbound, plan
 from app.errors import ShopbridgeError, Unauthorised, Unavailable
-from app.extensions import db
+from app.extensions import db, safe
+from app.kept import KeptOnRedis, store
 from app.models import Attempt, Connection
 from app.models.columns import table_of
 from app.registry import provider
@@ -42,6 +44,12 @@ def _valid(entries: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def _origin(url: str) -> str:
+    """Of an address that stands for the partner's own: a simulator serves all its hosts at one."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 class Partner:
     """One connection with the client that speaks to it. Every call it makes is an attempt row."""
 
@@ -59,6 +67,12 @@ class Partner:
             limiter=_limiter(current_app.config["REDIS_URL"]),
             breaker=_breaker(current_app.config["REDIS_URL"], connection.id),
             record=self.record,
+            hosts={
+                name: _origin(connection.base_url or "") if own_address else url
+                for name, url in self.provider.hosts.items()
+            },
+            lanes=self.provider.lanes,
+            kept=KeptOnRedis(store(current_app.config["REDIS_URL"]), safe.vault, connection.id),
         )
         secrets = connection.secrets or {}
         settings = {

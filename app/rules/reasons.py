@@ -46,8 +46,19 @@ _YES_NO = {"de": ("ja", "nein"), "en": ("yes", "no")}
 
 @cache
 def table() -> Mapping[str, Mapping[str, Any]]:
-    """The whole table: code -> {"de", "en", "who", "next": {"de", "en"}}."""
-    return cast("Mapping[str, Mapping[str, Any]]", json.loads(_TABLE.read_text(encoding="utf-8")))
+    """The whole table: code -> {"de", "en", "who", "next": {"de", "en"}}. What only one partner says lies in that partner's folder.
+
+    Raises LookupError when two files explain the same code: one of them would never be read.
+    """
+    found: dict[str, Any] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    for file in sorted(_TABLE.parents[1].glob(f"*/*/{_TABLE.name}")):
+        more: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if twice := sorted(found.keys() & more.keys()):
+            raise LookupError(
+                f"{file.parent.name} explains again what is explained already: {', '.join(twice)}"
+            )
+        found |= more
+    return cast("Mapping[str, Mapping[str, Any]]", found)
 
 
 def all_codes() -> tuple[str, ...]:

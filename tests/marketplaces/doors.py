@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from app.errors import Refused, Unauthorised, Unavailable, Unknown
+from app.kept import KeptInMemory
 from app.outbound import Answer
 
 
@@ -24,6 +25,8 @@ class Sent:
     body: Any
     deed: bool
     headers: Mapping[str, str]
+    host: str | None = None
+    lane: str | None = None
 
 
 def answer(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -51,6 +54,7 @@ class ScriptedDoor:
     rules: list[tuple[str, str, Any]] = field(default_factory=list)
     base_url: str = "https://partner.example/v2"
     sent: list[Sent] = field(default_factory=list)
+    kept: KeptInMemory = field(default_factory=KeptInMemory)
 
     def on(self, method: str, path: str, reply: Any) -> ScriptedDoor:
         self.rules.append((method, path, reply))
@@ -68,12 +72,16 @@ class ScriptedDoor:
         sign: Callable[[str, str, bytes], Mapping[str, str]] | None = None,
         deed: bool = False,
         expect: Container[int] = (),
+        host: str | None = None,
+        lane: str | None = None,
     ) -> Answer:
         url = self.base_url + path + (f"?{urlencode(params)}" if params else "")
         signed = dict(sign(method, url, body or b"")) if sign else {}
         data = json.loads(body) if body and body[:1] in b"[{" else body
         self.sent.append(
-            Sent(operation, method, path, tuple(params), data, deed, {**(headers or {}), **signed})
+            Sent(
+                operation, method, path, tuple(params), data, deed, {**(headers or {}), **signed}, host, lane
+            )
         )
         reply = self._reply(operation, method, path)
         if isinstance(reply, Exception):
@@ -99,6 +107,7 @@ class StubbornDoor:
     always: Mapping[str, Answer] = field(default_factory=dict)
     base_url: str = "https://partner.example"
     deeds: int = 0
+    kept: KeptInMemory = field(default_factory=KeptInMemory)
 
     def call(self, operation: str, method: str, path: str, **how: Any) -> Answer:
         if operation in self.always:
