@@ -24,7 +24,7 @@ from app.ledger.parcels import forget_recipients
 from app.ledger.paying import payout, recover
 from app.ledger.reading import money, totals
 from app.ledger.refunding import cancel, refund
-from app.ledger.releasing import evidence, release, release_due
+from app.ledger.releasing import evidence, release, release_added, release_due
 
 __all__ = [
     "Breach",
@@ -49,6 +49,7 @@ __all__ = [
     "recover",
     "refund",
     "release",
+    "release_added",
     "release_due",
     "settle",
     "totals",

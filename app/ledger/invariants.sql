@@ -60,7 +60,7 @@ UNION ALL SELECT 5, 'parcel/' || p.id, 'its number was used before'
     FROM trade_parcel p JOIN trade r ON r.id = p.trade_id
     LEFT JOIN tracking_use u ON u.supplier_id = r.supplier_id AND u.number = p.number
     WHERE u.id IS NULL OR (u.trade_id <> r.id AND abs(extract(epoch FROM p.shipped_at - u.used_at)) > 48 * 3600)
-        OR EXISTS (SELECT 1 FROM trade_parcel q WHERE q.trade_id = p.trade_id AND q.number = p.number AND q.id < p.id)
+        OR EXISTS (SELECT 1 FROM trade_parcel q WHERE q.trade_id = p.trade_id AND q.number = p.number AND q.shipment_id <> p.shipment_id AND q.id < p.id)
 UNION ALL SELECT 5, 'trade/' || l.trade_id || '/line/' || l.id, sum(u.count::int) || ' of ' || l.quantity || ' units left in parcels'
     FROM trade_parcel p CROSS JOIN LATERAL jsonb_each_text(p.units) AS u(line, count)
     JOIN trade_line l ON l.id = u.line::bigint AND l.trade_id = p.trade_id

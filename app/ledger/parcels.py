@@ -49,7 +49,7 @@ def objection(
         return Reason("ledger.shipment_unknown", {"shipment": shipment_id})
     if (malformed := tracking.check(told, shipment.carrier)) is not None:
         return malformed
-    return _too_many(session, trade, units) or _used(session, trade, tracking.normalise(told), at)
+    return too_many(session, trade, units) or _used(session, trade, tracking.normalise(told), at)
 
 
 def shipped(session: Session, trade: Trade, *, released: bool = False) -> dict[int, int]:
@@ -64,7 +64,7 @@ def shipped(session: Session, trade: Trade, *, released: bool = False) -> dict[i
     return found
 
 
-def _too_many(session: Session, trade: Trade, units: Mapping[int, int]) -> Reason | None:
+def too_many(session: Session, trade: Trade, units: Mapping[int, int]) -> Reason | None:
     """More than was ordered and has not left in another parcel, or nothing of this trade at all: refused whole (invariant 5)."""
     rows = session.execute(select(TradeLine.id, TradeLine.quantity).where(TradeLine.trade_id == trade.id))
     left = {row.id: row.quantity for row in rows}

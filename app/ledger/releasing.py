@@ -1,12 +1,14 @@
 """The supplier's money becomes his: parcel by parcel, only with a tracking number that counts and what the policy asks for (K11).
 
 What may go wrong: a number that is mistyped, invented or used before; more units than were ordered, or cancelled ones; the same parcel told
-twice. Then nothing is released, the answer says why, and a parcel with a better number may come.
+twice. Then nothing is released, the answer says why, and a parcel with a better number may come. What is told later to be in a parcel that
+counts already is a part of its own (`release_added`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -14,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.ledger.answers import EvidenceKind, Money, Released, Source
 from app.ledger.claims import changed
-from app.ledger.parcels import objection, shipped
+from app.ledger.parcels import objection, shipped, too_many
 from app.ledger.posting import Book, Leg, lock_trade, now, of_trade, post
 from app.ledger.reading import money
 from app.ledger.refunding import earned_of
@@ -46,10 +48,10 @@ def release(
     escrow. A repeat for a remembered shipment answers what became of it.
     """
     lock_trade(session, trade)
-    if (known := _parcel(session, trade, shipment_id)) is not None:
-        return _result(session, known)
-    if trade.state in OVER or trade.cancelled_at is not None:
-        return _nothing(Reason("ledger.trade_over", {"trade": trade.key}))
+    if known := _parts(session, trade, shipment_id):
+        return _together(_result(session, part) for part in known)
+    if (over := _over(trade)) is not None:
+        return over
     left = money(session, trade)
     if trade.total and not left.captured:
         return _nothing(Reason("ledger.not_captured", {"trade": trade.key}))
@@ -72,6 +74,61 @@ def release(
     return _judge(session, trade, parcel, at, by)
 
 
+def release_added(
+    session: Session, trade: Trade, *, shipment_id: int, units: Mapping[int, int], by: Source
+) -> Released:
+    """Release what is told later to be in a parcel that counts already (K8, K9, K11; reliability 4.3 invariants 4-6).
+
+    `units`: trade_line.id -> everything that is in the parcel now; what was told before never counts again. Answers what the new units released;
+    nothing new = Released(0). They share the parcel's number and its scan; delivered + n days runs for them from this moment on at the earliest,
+    because the retailer could not miss them before. More than was ordered and has not left yet is refused whole, and may be told again.
+    """
+    lock_trade(session, trade)
+    known = _parts(session, trade, shipment_id)
+    if not known:
+        return _nothing(Reason("ledger.shipment_unknown", {"shipment": shipment_id}))
+    if (over := _over(trade)) is not None:
+        return over
+    added = _added(known, units)
+    if not added:
+        return Released(0)
+    if (why := too_many(session, trade, added)) is not None:
+        return _nothing(why)
+    at = now()
+    parcel = _next_part(known, added, by, at)
+    session.add(parcel)
+    session.flush()
+    return _judge(session, trade, parcel, at, by)
+
+
+def _added(known: Sequence[TradeParcel], units: Mapping[int, int]) -> dict[int, int]:
+    """Line -> units that no part of the parcel has yet."""
+    told: Counter[int] = Counter()
+    for parcel in known:
+        told.update({int(line): count for line, count in parcel.units.items()})
+    return {line: count - told[line] for line, count in units.items() if count > told[line]}
+
+
+def _next_part(
+    known: Sequence[TradeParcel], added: Mapping[int, int], by: Source, at: datetime
+) -> TradeParcel:
+    first = known[0]
+    return TradeParcel(
+        trade_id=first.trade_id,
+        shipment_id=first.shipment_id,
+        part=len(known) + 1,
+        number=first.number,
+        country=first.country,
+        units={str(line_id): count for line_id, count in added.items()},
+        actor=by.actor,
+        event=by.event,
+        reason=by.reason,
+        shipped_at=first.shipped_at,
+        scanned_at=first.scanned_at,
+        delivered_at=None if first.delivered_at is None else max(first.delivered_at, at),
+    )
+
+
 def evidence(
     session: Session, trade: Trade, shipment_id: int, kind: EvidenceKind, at: datetime, by: Source
 ) -> Released:
@@ -82,15 +139,19 @@ def evidence(
     if at.tzinfo is None:
         raise ValueError("the time of a scan must be aware")
     lock_trade(session, trade)
-    parcel = _parcel(session, trade, shipment_id)
-    if parcel is None:
+    known = _parts(session, trade, shipment_id)
+    if not known:
         return _nothing(Reason("ledger.shipment_unknown", {"shipment": shipment_id}))
-    if kind == "delivered":
-        parcel.delivered_at = parcel.delivered_at or at
-    else:
-        parcel.scanned_at = parcel.scanned_at or at
+    for parcel in known:
+        if kind == "delivered":
+            parcel.delivered_at = parcel.delivered_at or at
+        else:
+            parcel.scanned_at = parcel.scanned_at or at
     session.flush()
-    return _judge(session, trade, parcel, at, by) if parcel.state == "waiting" else _result(session, parcel)
+    return _together(
+        _judge(session, trade, parcel, at, by) if parcel.state == "waiting" else _result(session, parcel)
+        for parcel in known
+    )
 
 
 def release_due(session: Session, now: datetime, limit: int = 100) -> list[tuple[int, Released]]:
@@ -168,6 +229,7 @@ def _post(session: Session, trade: Trade, parcel: TradeParcel, by: Source, at: d
             "units": parcel.units,
         }
         key = f"release:{trade.key}:{parcel.shipment_id}"
+        key += f":{parcel.part}" if parcel.part > 1 else ""
         book = Book(key, "release", by, trade.id, trade.supplier_id, facts=facts)
         parcel.transaction_id = post(session, book, legs, at)
     parcel.state, parcel.due_at = "released", None
@@ -217,12 +279,31 @@ def _less(trade: Trade, value: int, amount: int) -> tuple[Reason, ...]:
     return (Reason("ledger.less_in_escrow", {"value": value, "amount": amount, "currency": trade.currency}),)
 
 
-def _parcel(session: Session, trade: Trade, shipment_id: int) -> TradeParcel | None:
+def _over(trade: Trade) -> Released | None:
+    """What a parcel of a trade that is over releases: nothing, with the reason."""
+    if trade.state in OVER or trade.cancelled_at is not None:
+        return _nothing(Reason("ledger.trade_over", {"trade": trade.key}))
+    return None
+
+
+def _parts(session: Session, trade: Trade, shipment_id: int) -> Sequence[TradeParcel]:
+    """A remembered parcel: what was told first and what was told later, in this order; nothing when it is not known."""
     return session.scalars(
         select(TradeParcel)
         .where(TradeParcel.trade_id == trade.id, TradeParcel.shipment_id == shipment_id)
+        .order_by(TradeParcel.part)
         .execution_options(populate_existing=True)
-    ).first()
+    ).all()
+
+
+def _together(results: Iterable[Released]) -> Released:
+    """What all parts of one parcel released, each reason once."""
+    amount = fee = vat = 0
+    reasons: list[Reason] = []
+    for each in results:
+        amount, fee, vat = amount + each.amount, fee + each.fee, vat + each.vat
+        reasons += [reason for reason in each.reasons if reason not in reasons]
+    return Released(amount, fee, vat, tuple(reasons))
 
 
 def _result(session: Session, parcel: TradeParcel) -> Released:

@@ -190,14 +190,16 @@ class Payment(Model):
 class TradeParcel(Model):
     """One shipment of a trade whose number counts: what was in it and how far its evidence goes (K11).
 
+    What is told later to be in it too is one more row with the next `part`: it is released by itself, and what was released stays as it is.
     `units`: {trade_line_id: quantity}. `due_at`: when time alone may release it. `state`: waiting (reason_code says for what) -> released (its
     transaction is `transaction_id`, None when nothing was left in escrow) | refused (never, because the trade is over).
     """
 
     __tablename__ = "trade_parcel"
     __table_args__ = (
-        UniqueConstraint("trade_id", "shipment_id"),
+        UniqueConstraint("trade_id", "shipment_id", "part"),
         CheckConstraint("state IN ('waiting','released','refused')", name="state"),
+        CheckConstraint("part > 0", name="part"),
         Index(
             "ix_trade_parcel_due",
             "due_at",
@@ -208,6 +210,7 @@ class TradeParcel(Model):
     id: Mapped[Key]
     trade_id: Mapped[Big] = mapped_column(ForeignKey("trade.id"))
     shipment_id: Mapped[Big]
+    part: Mapped[int] = mapped_column(default=1)
     number: Mapped[Words]  # as app.rules.tracking normalises it
     country: Mapped[Words | None]
     units: Mapped[dict[str, int]] = mapped_column(JSONB, default=dict)

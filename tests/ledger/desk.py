@@ -172,6 +172,13 @@ class Desk:
         self.session.commit()
         return done
 
+    def more(self, trade: Trade, shipment: int, *counts: int) -> ledger.Released:
+        """So many units of each line are in a known parcel now, all told."""
+        units = dict(zip([line.id for line in trade.lines], counts, strict=False))
+        done = ledger.release_added(self.session, trade, shipment_id=shipment, units=units, by=BY)
+        self.session.commit()
+        return done
+
     def ship_all(self, trade: Trade) -> ledger.Released:
         """Everything in one parcel."""
         return self.ship(trade, *(line.quantity for line in trade.lines))

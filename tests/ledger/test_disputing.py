@@ -135,3 +135,20 @@ def test_cancelled_during_a_dispute_ends_with_everything_refunded(desk: Desk, wo
     left = desk.money(trade)
     assert (left.refunded, left.charged_back, left.disputed) == (1000, 0 if won else 400, 0)
     assert ledger.breaches(desk.session) == []
+
+
+@pytest.mark.parametrize("won", [True, False])
+def test_cancelled_during_two_disputes_only_what_the_other_holds_stays(desk: Desk, won: bool) -> None:
+    trade = desk.trade(shipping=490)
+    whole = desk.money(trade).captured
+    desk.dispute(trade, 100, key="d1")
+    desk.dispute(trade, 50, key="d2")
+    desk.cancel(trade)
+    desk.dispute_over(trade, won=won, key="d1")
+    left = desk.money(trade)
+    assert (left.refunded, left.escrow, left.disputed, trade.frozen) == (whole - 50, 0, 50, True)
+    assert ledger.breaches(desk.session) == []
+    desk.dispute_over(trade, won=won, key="d2")
+    left = desk.money(trade)
+    assert (left.refunded, left.escrow, left.disputed, trade.frozen) == (whole, 0, 0, False)
+    assert ledger.breaches(desk.session) == []

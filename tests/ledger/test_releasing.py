@@ -287,3 +287,66 @@ def test_a_release_names_who_and_why(desk: Desk) -> None:
     posted = desk.session.scalars(select(LedgerTransaction).where(LedgerTransaction.kind == "release")).one()
     assert (posted.actor, posted.event, posted.reason) == (BY.actor, BY.event, BY.reason)
     assert posted.facts["value"] == 1000
+
+
+# --- more in a parcel that counts -------------------------------------------------------------------------------------------
+
+
+def test_what_is_told_later_of_a_parcel_is_released_once(desk: Desk) -> None:
+    trade = desk.trade(((3, 500), (1, 420)), shipping=490, fee_bp=500)
+    shipment = desk.shipment(trade, dhl(1))
+    assert desk.ship(trade, 2, 0, number=dhl(1), shipment=shipment).amount == 1490
+    assert desk.more(trade, shipment, 3, 1) == ledger.Released(920, 46, 9)
+    assert desk.more(trade, shipment, 3, 1) == desk.more(trade, shipment, 2, 0) == ledger.Released(0)
+    assert desk.money(trade).escrow == 0
+    assert desk.ship(trade, 2, 0, number=dhl(1), shipment=shipment) == ledger.Released(2410, 121, 23)
+    assert [row.part for row in desk.session.scalars(select(TradeParcel))] == [1, 2]
+    assert ledger.breaches(desk.session) == []
+
+
+def test_more_than_was_ordered_is_refused_whole(desk: Desk) -> None:
+    trade = desk.trade(((3, 500),))
+    shipment = desk.shipment(trade, dhl(1))
+    desk.ship(trade, 1, number=dhl(1), shipment=shipment)
+    desk.ship(trade, 1, number=dhl(2))
+    assert codes(desk.more(trade, shipment, 3)) == ["ledger.units_exceeded"]
+    assert desk.more(trade, shipment, 2).amount == 500
+    assert desk.money(trade).escrow == 0
+
+
+def test_a_parcel_that_never_counted_takes_nothing_in(desk: Desk) -> None:
+    trade = desk.trade(((2, 500),))
+    shipment = desk.shipment(trade, "")
+    desk.ship(trade, 1, number="", shipment=shipment)
+    assert codes(desk.more(trade, shipment, 2)) == ["ledger.shipment_unknown"]
+    assert desk.money(trade).escrow == 1000
+
+
+def test_a_cancelled_trade_takes_nothing_in(desk: Desk) -> None:
+    trade = desk.trade(((2, 500),))
+    shipment = desk.shipment(trade, dhl(1))
+    desk.ship(trade, 1, number=dhl(1), shipment=shipment)
+    ledger.cancel(desk.session, trade, key="cancelled", by=BY)
+    assert codes(desk.more(trade, shipment, 2)) == ["ledger.trade_over"]
+
+
+def test_what_is_told_later_shares_the_scan(desk: Desk) -> None:
+    trade = desk.trade(((2, 500),), policy={"kind": "carrier_scan"})
+    shipment = desk.shipment(trade, dhl(1))
+    desk.ship(trade, 1, number=dhl(1), shipment=shipment)
+    assert codes(desk.more(trade, shipment, 2)) == ["ledger.waiting_scan"]
+    done = ledger.evidence(desk.session, trade, shipment, "carrier_scan", datetime.now(UTC), BY)
+    assert done.amount == 1000
+    assert ledger.breaches(desk.session) == []
+
+
+def test_days_after_the_delivery_begin_when_it_is_told(desk: Desk) -> None:
+    trade = desk.trade(((2, 500),), policy={"kind": "delivered", "days": 2})
+    shipment, now = desk.shipment(trade, dhl(1)), datetime.now(UTC)
+    desk.ship(trade, 1, number=dhl(1), shipment=shipment)
+    long_ago = now - timedelta(days=5)
+    assert ledger.evidence(desk.session, trade, shipment, "delivered", long_ago, BY).amount == 0
+    assert [done.amount for _, done in ledger.release_due(desk.session, now)] == [500]
+    assert codes(desk.more(trade, shipment, 2)) == ["ledger.waiting_days"]
+    assert ledger.release_due(desk.session, now + timedelta(hours=47)) == []
+    assert [done.amount for _, done in ledger.release_due(desk.session, now + timedelta(hours=49))] == [500]

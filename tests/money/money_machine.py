@@ -29,6 +29,7 @@ from second_ledger import (
     DisputeOver,
     Event,
     LookAtDue,
+    MoreInParcel,
     Parcel,
     Payout,
     PayoutEnds,
@@ -246,6 +247,19 @@ class MoneyMachine(RuleBasedStateMachine):
         parcel = self.parcel(trade, parcel)
         if units := self._rest(trade):
             self.happens(Parcel(trade, parcel, _own(number, trade, parcel), units))
+
+    @rule(which=trades, parcel=st.integers(0, 3), tea=st.integers(0, 2), cup=st.integers(0, 1))
+    def supplier_adds_to_a_parcel(self, which: int, parcel: int, tea: int, cup: int) -> None:
+        """More of the order is in a parcel that was told before; now and then more than there is."""
+        trade = self.trade(which, lambda story: bool(story.parcels) and _has_units_left(story))
+        known = [key for key in self.real.parcels if key[0] == trade]
+        if known:
+            name = known[parcel % len(known)][1]
+            told = self.second.told(trade, name)
+            ordered = self.second.stories[trade].terms.lines
+            units = {line: told.get(line, 0) + more for line, more in (("tea", tea), ("cup", cup))}
+            units = {line: count for line, count in units.items() if count and line in ordered}
+            self.happens(MoreInParcel(trade, name, units))
 
     def _rest(self, trade: str) -> dict[str, int]:
         """What was not shipped yet."""

@@ -23,6 +23,7 @@ from second_ledger import (
     DisputeOver,
     Event,
     LookAtDue,
+    MoreInParcel,
     Parcel,
     Payout,
     PayoutEnds,
@@ -232,6 +233,14 @@ class RealLedger:
                     number=number,
                     units={self.lines[key][name]: count for name, count in units.items()},
                     country="DE",
+                    by=BY,
+                )
+            case MoreInParcel(key, parcel, units):
+                return ledger.release_added(
+                    self.session,
+                    trade,
+                    shipment_id=self._shipment(key, parcel, None),
+                    units={self.lines[key][name]: count for name, count in units.items()},
                     by=BY,
                 )
             case Seen(key, parcel, kind):

@@ -8,6 +8,7 @@ at the top of stories.journal.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -67,6 +68,15 @@ class Parcel:
     trade: str
     parcel: str
     number: str | None
+    units: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class MoreInParcel:
+    """The supplier says that more is in a parcel whose number he told before; `units` is everything in it now."""
+
+    trade: str
+    parcel: str
     units: Mapping[str, int]
 
 
@@ -145,7 +155,17 @@ class Status:
 
 
 TradeEvent = (
-    CaptureSent | Captured | CaptureFailed | Parcel | Seen | Refund | Cancel | Dispute | DisputeOver | Status
+    CaptureSent
+    | Captured
+    | CaptureFailed
+    | Parcel
+    | MoreInParcel
+    | Seen
+    | Refund
+    | Cancel
+    | Dispute
+    | DisputeOver
+    | Status
 )
 Event = TradeEvent | LookAtDue | Payout | PayoutEnds
 
@@ -286,6 +306,13 @@ class SecondLedger:
     def balances(self, trade: str) -> Balances:
         return self.stories[trade].balances()
 
+    def told(self, trade: str, parcel: str) -> Counter[str]:
+        """Everything that is in a parcel that counts, as far as it was told."""
+        found: Counter[str] = Counter()
+        for sent in self._of_parcel(self.stories[trade], parcel):
+            found.update(sent.units)
+        return found
+
     def play(self, event: Event) -> None:
         """Let one event happen; the same event again changes nothing."""
         if isinstance(event, Payout):
@@ -311,6 +338,8 @@ class SecondLedger:
                 story.failed = story.failed or not (story.captured or story.withdrawn)
             case Parcel(_, parcel, number, units):
                 self._ship(story, parcel, number, units)
+            case MoreInParcel(_, parcel, units):
+                self._add(story, parcel, units)
             case Seen(_, parcel, kind):
                 self._see(story, parcel, kind)
             case Refund(_, key, amount):
@@ -362,13 +391,29 @@ class SecondLedger:
             for name, count in units.items()
         )
 
-    def _see(self, story: Story, parcel: str, kind: Evidence) -> None:
-        if (sent := story.parcels.get(parcel)) is None:
+    def _add(self, story: Story, parcel: str, units: Mapping[str, int]) -> None:
+        """The rest of a known parcel, as if it were one of its own: with the same scan, and delivered at the earliest now."""
+        known, told = self._of_parcel(story, parcel), self.told(story.terms.key, parcel)
+        new = {name: count - told[name] for name, count in units.items() if count > told[name]}
+        if not known or not new or story.cancelled or not self._fits(story, new):
             return
-        sent.scanned = True  # Who delivered it has scanned it.
-        if kind == "delivered" and sent.delivered_at is None:
-            sent.delivered_at = self.now
+        delivered_at = known[0].delivered_at
+        sent = story.parcels[f"{parcel}+{len(known)}"] = Sent(
+            new, known[0].scanned, delivered_at and max(delivered_at, self.now)
+        )
         self._release(story, sent)
+
+    @staticmethod
+    def _of_parcel(story: Story, parcel: str) -> list[Sent]:
+        """What was told of it first, and what was told later."""
+        return [sent for name, sent in story.parcels.items() if name.partition("+")[0] == parcel]
+
+    def _see(self, story: Story, parcel: str, kind: Evidence) -> None:
+        for sent in self._of_parcel(story, parcel):
+            sent.scanned = True  # Who delivered it has scanned it.
+            if kind == "delivered" and sent.delivered_at is None:
+                sent.delivered_at = self.now
+            self._release(story, sent)
 
     def _release(self, story: Story, sent: Sent, *, due: bool = False) -> None:
         """What the policy lets go (K11). Time alone releases only when the clock looks (`due`)."""

@@ -24,6 +24,7 @@ from second_ledger import (
     DisputeOver,
     Event,
     LookAtDue,
+    MoreInParcel,
     Parcel,
     Payout,
     PayoutEnds,
@@ -155,6 +156,8 @@ def _event(trade: str, words: list[str]) -> Event:
     match words:
         case ["parcel", parcel, number, units]:
             return Parcel(trade, parcel, None if number == "none" else number, _units(units))
+        case ["more", parcel, units]:
+            return MoreInParcel(trade, parcel, _units(units))
         case ["scan", parcel]:
             return Seen(trade, parcel, "carrier_scan")
         case ["delivered", parcel]:

@@ -14,6 +14,7 @@ KINDS = {
     "Captured",
     "CaptureFailed",
     "Parcel",
+    "MoreInParcel",
     "Seen",
     "LookAtDue",
     "Refund",

@@ -46,7 +46,13 @@ def duplicate_tracking_accepted(patch: pytest.MonkeyPatch, _: Session) -> None:
 
 def unshipped_units_released(patch: pytest.MonkeyPatch, _: Session) -> None:
     """Whatever the parcel says was in it is paid for (invariant 5)."""
-    patch.setattr(parcels, "_too_many", lambda *_: None)
+    for where in (parcels, releasing):
+        patch.setattr(where, "too_many", lambda *_: None)
+
+
+def added_units_counted_again(patch: pytest.MonkeyPatch, _: Session) -> None:
+    """Whoever adds a line to a parcel is paid for all of it once more (K11, invariant 5)."""
+    patch.setattr(releasing, "_added", lambda _, units: dict(units))
 
 
 def policy_forgotten(patch: pytest.MonkeyPatch, _: Session) -> None:
@@ -111,6 +117,7 @@ PLANTED: Mapping[str, Plant] = {
         release_before_tracking,
         duplicate_tracking_accepted,
         unshipped_units_released,
+        added_units_counted_again,
         policy_forgotten,
         refund_twice,
         limit_of_refunds_dropped,

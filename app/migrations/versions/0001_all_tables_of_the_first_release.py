@@ -1133,6 +1133,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("trade_id", sa.BigInteger(), nullable=False),
         sa.Column("shipment_id", sa.BigInteger(), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("country", sa.Text(), nullable=True),
         sa.Column("units", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -1148,12 +1149,15 @@ def upgrade() -> None:
         sa.Column("reason_params", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("transaction_id", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("state IN ('waiting','released','refused')", name=op.f("ck_trade_parcel_state")),
+        sa.CheckConstraint("part > 0", name=op.f("ck_trade_parcel_part")),
         sa.ForeignKeyConstraint(["trade_id"], ["trade.id"], name=op.f("fk_trade_parcel_trade_id")),
         sa.ForeignKeyConstraint(
             ["transaction_id"], ["ledger_transaction.id"], name=op.f("fk_trade_parcel_transaction_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_trade_parcel")),
-        sa.UniqueConstraint("trade_id", "shipment_id", name=op.f("uq_trade_parcel_trade_id_shipment_id")),
+        sa.UniqueConstraint(
+            "trade_id", "shipment_id", "part", name=op.f("uq_trade_parcel_trade_id_shipment_id_part")
+        ),
     )
     op.create_index(
         "ix_trade_parcel_due",
