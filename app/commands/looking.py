@@ -10,11 +10,10 @@ import click
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import defer, selectinload
 
-from app import obstacles
+from app import obstacles, overview
 from app.commands import finding, opening, showing
 from app.commands.problems import Problem, stop
 from app.extensions import db
-from app.messages import PieceState
 from app.models import (
     Account,
     Attempt,
@@ -24,16 +23,15 @@ from app.models import (
     Event,
     Offer,
     Order,
-    OrderPiece,
+    OrderLine,
     Product,
     Shipment,
     Timeline,
 )
-from app.rules import reasons, status
+from app.rules import reasons
 
 connection_option = click.option("--connection", metavar="KEY", help="Only of this connection (key or name).")
 EVENT_STATES = ("due", "leased", "done", "superseded", "refused", "dead")
-OPEN_PIECES = ("announced", "to_ship", "unclear")
 OFFER_STATES = (
     "waiting",
     "on_sale",
@@ -216,44 +214,49 @@ def orders(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List orders of all marketplaces in one place, newest first."""
+    """List orders in one place, newest first: of all marketplaces, of suppliers, and what a shop sold itself of its suppliers' goods.
+
+    The total of what a shop sold itself is what its suppliers cost; `shopbridge order ID` shows their parts.
+    """
     with opening.bridge():
         where = _of(Order.connection_id, connection)
         if account is not None:
             where.append(Order.account_id == finding.account(db.session(), account).id)
         if is_open is not None:
-            left = Order.pieces.any(OrderPiece.state.in_(OPEN_PIECES))
-            where.append(left if is_open else ~left)
+            where.append(overview.is_open() if is_open else ~overview.is_open())
         if since is not None:
             where.append(Order.placed_at >= since)
         query = select(Order).where(*where).order_by(Order.id.desc()).limit(limit)
         named = finding.names(db.session())
-        found = db.session.scalars(query.options(selectinload(Order.pieces), defer(Order.buyer)))
-        rows = [_order(each, named) for each in found]
+        found = db.session.scalars(query.options(selectinload(Order.pieces), defer(Order.buyer))).all()
+        standing = overview.of(db.session(), found)
+        rows = [_order(each, standing[each.id], named) for each in found]
         columns = {
-            "id": "id", "placed_at": "placed", "marketplace": "marketplace", "external_id": "number there", "state": "state",
-            "pieces": "pieces", "total_text": "total", "shop_number": "in the shop", "shop_status": "shop status", "ship_by": "ship by",
+            "id": "id", "placed_at": "placed", "account": "account", "marketplace": "marketplace", "external_id": "number there",
+            "state": "state", "pieces": "pieces", "total_text": "total", "suppliers": "suppliers", "shop_number": "in the shop",
+            "shop_status": "shop status", "ship_by": "ship by",
         }  # fmt: skip
+        if account is not None:
+            del columns["account"]
+        if not any(row["suppliers"] for row in rows):
+            del columns["suppliers"]
         _show(rows, columns, as_json, empty="No orders.")
 
 
-def _order(each: Order, named: dict[int, Connection]) -> dict[str, Any]:
-    total = sum(piece.price + piece.shipping_price for piece in each.pieces)
-    state = status.order_state(
-        [PieceState(piece.state) for piece in each.pieces],
-        in_shop=each.shop_order_id is not None,
-        waiting=each.wait_until is not None,
-        stopped=each.stopped,
-    )
+def _order(each: Order, standing: overview.Overview, named: dict[int, Connection]) -> dict[str, Any]:
+    total = standing.total
     return {
         "id": f"ord_{each.id}",
+        "account": named[each.connection_id].account.name,
         "marketplace": named[each.connection_id].name,
         "external_id": each.external_id,
-        "state": str(state),
-        "pieces": len(each.pieces),
+        "state": str(standing.state),
+        "pieces": standing.pieces,
         "total": total,
-        "currency": each.currency,
-        "total_text": showing.money(total, each.currency),
+        "currency": standing.currency,
+        "total_text": None if total is None else showing.money(total, standing.currency),
+        "suppliers": ", ".join(f"{part.supplier}: {part.state}" for part in standing.parts) or None,
+        "parts": [_part(part) for part in standing.parts],
         "placed_at": each.placed_at,
         "ship_by": each.ship_by,
         "wait_until": each.wait_until,
@@ -262,6 +265,22 @@ def _order(each: Order, named: dict[int, Connection]) -> dict[str, Any]:
         "shop_order_id": each.shop_order_id,
         "shop_number": each.shop_number,
         "shop_status": each.shop_status,
+    }
+
+
+def _part(part: overview.Part) -> dict[str, Any]:
+    """One supplier's part as its retailer sees it."""
+    return {
+        "trade": f"trd_{part.trade_id}",
+        "supplier": part.supplier,
+        "state": part.state,
+        "pieces": part.pieces,
+        "total": part.total,
+        "currency": part.currency,
+        "total_text": showing.money(part.total, part.currency),
+        "parcels": [
+            {"tracking_number": each.number, "carrier": each.carrier, "at": each.at} for each in part.parcels
+        ],
     }
 
 
@@ -306,20 +325,11 @@ def _story(found: Order) -> dict[str, Any]:
     """Everything that a person may want to know about one order, buyers left out."""
     named = finding.names(db.session())
     locale = str(db.session.scalar(select(Account.locale).where(Account.id == found.account_id)) or "de")
+    theirs = overview.units(db.session(), found)
     return {
-        **_order(found, named),
+        **_order(found, overview.of(db.session(), [found])[found.id], named),
         "why_not_shipped": _why(found, locale),
-        "lines": [
-            {
-                "sku": line.sku,
-                "title": line.title,
-                "pieces": len(line.pieces),
-                "unit_price": line.unit_price,
-                "states": [piece.state for piece in line.pieces],
-                "refunded": sum(piece.refunded for piece in line.pieces),
-            }
-            for line in found.lines
-        ],
+        "lines": [_line(line, theirs.get(line.shop_line_id or "", [])) for line in found.lines],
         "shipments": [
             {
                 "tracking_number": each.tracking_number,
@@ -345,6 +355,19 @@ def _story(found: Order) -> dict[str, Any]:
     }
 
 
+def _line(line: OrderLine, theirs: list[str]) -> dict[str, Any]:
+    """`theirs`: states of the units that suppliers have, where the line has no pieces of its own."""
+    states = [piece.state for piece in line.pieces] or theirs
+    return {
+        "sku": line.sku,
+        "title": line.title,
+        "pieces": len(states),
+        "unit_price": line.unit_price,
+        "states": states,
+        "refunded": sum(piece.refunded for piece in line.pieces),
+    }
+
+
 def _why(found: Order, locale: str) -> dict[str, Any] | None:
     """The nearest obstacle (C8), the same answer as the JSON API gives."""
     reason = obstacles.nearest(db.session(), found)
@@ -358,9 +381,13 @@ def _why(found: Order, locale: str) -> dict[str, Any] | None:
 
 
 def _print_story(told: dict[str, Any]) -> None:
-    click.echo(
-        f"{told['id']}  {told['marketplace']} {told['external_id']}  {told['state']}  {told['total_text']}"
+    heading = (
+        told["id"],
+        f"{told['marketplace']} {told['external_id']}",
+        told["state"],
+        told["total_text"] or "",
     )
+    click.echo("  ".join(heading).rstrip())
     in_shop = (
         f"{told['shop']}: {told['shop_number']} ({told['shop_status']})"
         if told["shop_order_id"]
@@ -370,8 +397,20 @@ def _print_story(told: dict[str, Any]) -> None:
         f"placed {showing.moment(told['placed_at'])}, ship by {showing.moment(told['ship_by']) or 'unknown'}, {in_shop}"
     )
     for line in told["lines"]:
+        # Of the retailer's own goods in an order of his shop no pieces are known.
+        many = f"{line['pieces']} x " if line["pieces"] else ""
+        states = ", ".join(sorted(set(line["states"]))) or "his own goods"
+        click.echo(f"  {many}{line['sku']} {line['title']}  {states}")
+    for part in told["parts"]:
+        parcels = ", ".join(
+            " ".join(
+                word for word in (each["carrier"], each["tracking_number"] or "without a number") if word
+            )
+            for each in part["parcels"]
+        )
         click.echo(
-            f"  {line['pieces']} x {line['sku']} {line['title']}  {', '.join(sorted(set(line['states'])))}"
+            f"  {part['supplier']} ({part['trade']}): {part['pieces']} pieces, {part['state']}, {part['total_text']}"
+            + (f", parcel {parcels}" if parcels else "")
         )
     for each in told["shipments"]:
         number = each["tracking_number"] or "without a number"
@@ -471,6 +510,7 @@ def cases(account: str | None, code: str | None, closed: bool, limit: int, as_js
         columns = {
             "id": "id",
             "opened_at": "since",
+            "account": "account",
             "connection": "connection",
             "subject": "about",
             "who": "who",
@@ -487,6 +527,7 @@ def _case(each: Case, named: dict[int, Connection], locale: str = "en") -> dict[
         "says": said(each.code, dict(each.params), locale),
         "what_to_do": reasons.next_step(each.code, dict(each.params), locale),
         "who": reasons.who(each.code),
+        "account": db.session.get_one(Account, each.account_id).name,
         "subject": each.subject,
         "order": None if each.order_id is None else f"ord_{each.order_id}",
         "connection": None if each.connection_id is None else named[each.connection_id].name,

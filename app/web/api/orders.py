@@ -9,9 +9,8 @@ from marshmallow import fields
 from sqlalchemy import select
 from sqlalchemy.orm import defer, selectinload
 
-from app import obstacles
+from app import obstacles, overview
 from app.extensions import db
-from app.messages import PieceState
 from app.models import (
     Case,
     Order,
@@ -22,7 +21,6 @@ from app.models import (
     Shipment,
     Timeline,
 )
-from app.rules import next_step, status
 from app.web import answers
 from app.web.api import cases, ids, pages, shapes, telling
 from app.web.api.asking import Moment, text
@@ -51,7 +49,7 @@ blueprint = Blueprint("orders", __name__, url_prefix="/api/v1", description="Ord
 @blueprint.arguments(OrderQuery, location="query")
 @blueprint.response(200, shapes.listed(shapes.OrderShown))
 def list_orders(asked: dict[str, Any]) -> dict[str, Any]:
-    """Orders of all marketplaces in one place (I12), newest first."""
+    """Orders in one place (I12), newest first: of all marketplaces, of suppliers, and what a shop sold itself of its suppliers' goods (K6)."""
     query = (
         select(Order).where(mine(Order.account_id)).options(selectinload(Order.pieces), defer(Order.buyer))
     )
@@ -61,32 +59,30 @@ def list_orders(asked: dict[str, Any]) -> dict[str, Any]:
         if name in asked:
             query = query.where(column == asked[name])
     if "open" in asked:
-        left = Order.pieces.any(OrderPiece.state.in_(next_step.OPEN))
-        query = query.where(left if asked["open"] else ~left)
+        query = query.where(overview.is_open() if asked["open"] else ~overview.is_open())
     if "since" in asked:
         query = query.where(Order.placed_at >= asked["since"])
     if "until" in asked:
         query = query.where(Order.placed_at < asked["until"])
-    return pages.page(query, Order.id, "ord", asked, shown)
+    found = pages.page(query, Order.id, "ord", asked, lambda order: {"id": f"ord_{order.id}", "order": order})
+    orders = [row["order"] for row in found["data"]]
+    standing = overview.of(db.session(), orders)
+    return {**found, "data": [shown(order, standing[order.id]) for order in orders]}
 
 
-def shown(order: Order) -> dict[str, Any]:
-    """An order without its parts."""
-    states = [PieceState(piece.state) for piece in order.pieces]
+def shown(order: Order, standing: overview.Overview) -> dict[str, Any]:
+    """An order as the list shows it."""
     return {
         "id": f"ord_{order.id}",
         "connection": telling.key_of(order.connection_id),
         "marketplace": telling.name_of(order.connection_id),
         "external_id": order.external_id,
         "parent": ids.public("ord", order.parent_id),
-        "state": status.order_state(
-            states,
-            in_shop=order.shop_order_id is not None,
-            waiting=order.wait_until is not None,
-            stopped=order.stopped,
-        ),
-        "currency": order.currency,
-        "total": sum(piece.price + piece.shipping_price for piece in order.pieces),
+        "state": standing.state,
+        "pieces": standing.pieces,
+        "currency": standing.currency,
+        "total": standing.total,
+        "parts": [_part(part) for part in standing.parts],
         "placed_at": answers.iso(order.placed_at),
         "ship_by": answers.iso(order.ship_by),
         "wait_until": answers.iso(order.wait_until),
@@ -95,6 +91,22 @@ def shown(order: Order) -> dict[str, Any]:
         "shop_order_id": order.shop_order_id,
         "shop_number": order.shop_number,
         "shop_status": order.shop_status,
+    }
+
+
+def _part(part: overview.Part) -> dict[str, Any]:
+    return {
+        "trade": f"trd_{part.trade_id}",
+        "supplier": f"acc_{part.supplier_id}",
+        "supplier_name": part.supplier,
+        "state": part.state,
+        "pieces": part.pieces,
+        "total": part.total,
+        "currency": part.currency,
+        "parcels": [
+            {"tracking_number": each.number, "carrier_name": each.carrier, "created_at": answers.iso(each.at)}
+            for each in part.parcels
+        ],
     }
 
 
@@ -109,10 +121,11 @@ def one_order(order_id: str) -> dict[str, Any]:
     )
     if order is None:
         not_found()
+    theirs = overview.units(db.session(), order)
     return {
-        **shown(order),
+        **shown(order, overview.of(db.session(), [order])[order.id]),
         "buyer": order.buyer if may_see_buyers() else None,
-        "lines": [_line(line) for line in order.lines],
+        "lines": [_line(line, theirs.get(line.shop_line_id or "", [])) for line in order.lines],
         "shipments": [_shipment(each) for each in _parts(Shipment, number)],
         "refunds": [_refund(each) for each in _parts(Refund, number)],
         "returns": [_return(each) for each in _parts(Return, number)],
@@ -128,13 +141,15 @@ def _parts(table: type[Any], order_id: int) -> Sequence[Any]:
     ).all()
 
 
-def _line(line: OrderLine) -> dict[str, Any]:
+def _line(line: OrderLine, theirs: list[str]) -> dict[str, Any]:
+    """`theirs`: states of the units that suppliers have, where the line has no pieces of its own."""
     return {
         "id": f"ln_{line.id}",
         "sku": line.sku,
         "gtin": line.gtin,
         "title": line.title,
-        "quantity": len(line.pieces),
+        "quantity": len(line.pieces) or len(theirs),
+        "states": [piece.state for piece in line.pieces] or theirs,
         "unit_price": line.unit_price,
         "vat_percent": line.vat_percent,
         "shop_line_id": line.shop_line_id,

@@ -147,6 +147,9 @@ class LineShown(Schema):
     gtin = word()
     title = fields.String()
     quantity = fields.Integer()
+    states = fields.List(
+        fields.String(), metadata={"description": "Of each piece, also of those that suppliers ship."}
+    )
     unit_price = money()
     vat_percent = word()
     shop_line_id = word()
@@ -203,8 +206,29 @@ class TimelineShown(Schema):
     command = word()
 
 
+class PartParcelShown(Schema):
+    """A supplier's parcel as his retailer knows it."""
+
+    tracking_number = word("null: shipped without one.")
+    carrier_name = word()
+    created_at = moment()
+
+
+class PartShown(Schema):
+    """One supplier's part of a retailer's order (K6)."""
+
+    trade = fields.String()
+    supplier = fields.String()
+    supplier_name = fields.String()
+    state = fields.String(metadata={"description": "Of the trade."})
+    pieces = fields.Integer()
+    total = money("What it costs the retailer, with shipping.")
+    currency = fields.String()
+    parcels = fields.List(fields.Nested(PartParcelShown))
+
+
 class OrderShown(Schema):
-    """One marketplace order."""
+    """One order: of a marketplace, of the network, or one that the shop sold itself."""
 
     id = fields.String()
     connection = word()
@@ -212,8 +236,12 @@ class OrderShown(Schema):
     external_id = fields.String()
     parent = word()
     state = fields.String()
+    pieces = fields.Integer()
     currency = fields.String()
-    total = money()
+    total = money(
+        "Of an order that the shop sold itself: what its suppliers cost; null when none has a part."
+    )
+    parts = fields.List(fields.Nested(PartShown))
     placed_at = moment()
     ship_by = moment()
     wait_until = moment()
