@@ -43,8 +43,9 @@ def dispute(session: Session, trade: Trade, amount: int, *, key: str, by: Source
 def dispute_over(session: Session, trade: Trade, *, won: bool, key: str, by: Source) -> None:
     """The dispute `key` (the same key as in `dispute`) is over. Won: the money goes back to where it was; lost: the retailer has it.
 
-    The trade thaws when no other dispute holds money: parcels that waited are looked at; a trade cancelled meanwhile gives the rest back. A
-    repeat changes nothing; the end of a dispute that was refused, because more was asked for than was there, only thaws.
+    The trade thaws when no other dispute holds money: parcels that waited are looked at. A trade cancelled meanwhile gives back what this
+    dispute set free, also while another one goes on. A repeat changes nothing; the end of a dispute that was refused, because more was asked
+    for than was there, only thaws.
     """
     lock_trade(session, trade)
     opened = find(session, f"dispute:{trade.key}:{key}")
@@ -64,7 +65,7 @@ def dispute_over(session: Session, trade: Trade, *, won: bool, key: str, by: Sou
         _won(session, trade, left, held, written, by)
     else:
         _lost(session, trade, opened, held, written, by)
-    if not trade.frozen:
+    if not trade.frozen or trade.cancelled_at is not None:
         _thaw(session, trade, key, by)
 
 
@@ -108,7 +109,7 @@ def _settle_debts(session: Session, trade: Trade, key: str, by: Source) -> None:
 def _thaw(session: Session, trade: Trade, key: str, by: Source) -> None:
     session.flush()
     if trade.cancelled_at is not None:
-        # A cancelled order ends with everything refunded (invariant 9).
+        # A cancelled order ends with everything refunded that no other dispute holds (invariant 9).
         give_all_back(session, trade, f"cancel:{trade.key}:dispute:{key}", by)
     else:
         look_again(session, trade)
