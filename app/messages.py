@@ -290,6 +290,7 @@ class ProductSeen:
     vat_percent: str | None = None  # decimal text, "19"
     brand: str | None = None
     network_category: str | None = None  # the product's own, else the one its shop category is mapped to (K1)
+    zero_rated: bool = False  # 0 % is the rate of these goods, in a shop that charges VAT for others
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,11 @@ def _product_row(shop: Connection, sequence: int, product: m.ProductSeen) -> dic
         "vat_percent": product.vat_percent,
         "brand": product.brand,
         "network_category": product.network_category,
-        "extra": {"images": list(product.images), "attributes": product.attributes},
+        "extra": {
+            "images": list(product.images),
+            "attributes": product.attributes,
+            "zero_rated": product.zero_rated,
+        },
         "stock": product.stock,
         "in_stock": product.in_stock,
         "sequence": sequence,

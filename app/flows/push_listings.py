@@ -299,15 +299,19 @@ def _data(row: Any, shop: Connection) -> dict[str, Any] | m.Reason:
         "images": list(product.extra.get("images") or ()),
         "brand": product.brand,
         "category": network_categories.name(row.Release.category, locale),
-        "tax_rate": _tax_rate(row.Release.vat_percent),
+        "tax_rate": _tax_rate(row.Release.vat_percent, zero_rated=product.extra.get("zero_rated") is True),
         "status": "publish",
         "managed": True,
     }
 
 
-def _tax_rate(vat_percent: str | None) -> str | None:
-    """The rate of the goods. 0 is not told: a supplier who charges no VAT (a small business) says nothing about what his retailer owes."""
+def _tax_rate(vat_percent: str | None, *, zero_rated: bool) -> str | None:
+    """The rate of the goods. 0 is told only where it is that of the goods themselves: a supplier who charges no VAT at all (a small business)
+    says nothing about what his retailer owes.
+    """
     rate = percent(vat_percent)
+    if zero_rated and rate == 0:
+        return "0"
     return format(rate.normalize(), "f") if rate else None
 
 

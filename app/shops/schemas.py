@@ -745,6 +745,7 @@ REFUSALS = (
     "amount.too_high",
     "product.not_found",
     "product.gtin_taken",
+    "product.no_tax_class",
     "status.unknown",
     "data.invalid",
     "command.unknown",

@@ -25,7 +25,7 @@ from world import call
 from app.errors import Invalid
 from app.flows import catalogue, push_listings
 from app.flows.catalogue import Query
-from app.models import Connection, Listing
+from app.models import Connection, Listing, Product
 from app.rules import listing as rules
 from app.shops.woocommerce.client import WooCommerceClient
 
@@ -308,6 +308,17 @@ def test_the_rate_of_the_goods_is_told_but_not_that_a_supplier_charges_none(
     take(network, network.boldt, [product])
     (upsert,) = [data for kind, data in sent if kind == "product.upsert"]
     assert upsert.get("tax_rate") == sent_rate
+
+
+def test_goods_without_vat_are_told_as_such(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    (product,) = offer(network, network.anna, goods("TEE-001", ASSAM, tax_rate="0"))
+    row = network.session.get_one(Product, product)
+    row.extra = {**row.extra, "zero_rated": True}
+    network.session.commit()
+    sent = recorded(monkeypatch)
+    take(network, network.boldt, [product])
+    (upsert,) = [data for kind, data in sent if kind == "product.upsert"]
+    assert upsert["tax_rate"] == "0"
 
 
 def test_both_in_one_import_is_refused_too(network: Network) -> None:

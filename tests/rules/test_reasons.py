@@ -95,7 +95,7 @@ def test_every_refusal_of_a_shop_has_its_sentence():
     codes = re.findall(
         r"`([a-z_]+\.[a-z_]+)`", protocol.split("Error codes of a refusal:")[1].splitlines()[0]
     )
-    assert len(codes) == 9
+    assert len(codes) == 10
     for code in codes:
         assert f"shop.{code.replace('.', '_')}" in reasons.all_codes()
         assert "Kennung" not in reasons.sentence(f"shop.{code}", {}, "de")

@@ -105,6 +105,7 @@ class _ProductExtra(Lenient):
     network_category = Text(64, load_default=None, allow_none=True)
     brand = Text(10_000, load_default=None, allow_none=True)
     tax_rate = Percent(load_default=None, allow_none=True)
+    taxes = Flag(load_default=None, allow_none=True)
     prices_include_tax = Flag(load_default=True, allow_none=True)
 
 
@@ -222,6 +223,7 @@ def product(data: Mapping[str, Any]) -> m.ProductSeen:
         vat_percent=extra.get("tax_rate"),
         brand=filled((extra.get("brand") or "")[:190]),
         network_category=filled(extra.get("network_category")) or _mapped(seen["categories"] or ()),
+        zero_rated=extra.get("taxes") is True and Decimal(extra.get("tax_rate") or 1) == 0,
     )
 
 

@@ -466,3 +466,20 @@ def test_what_a_real_shop_once_sent_where_the_recordings_are_at_hand() -> None:
             assert call(data).external_id == str(data["id"])
             read += 1
     assert read >= 10 or not RECORDED
+
+
+@pytest.mark.parametrize(
+    ("told", "zero_rated"),
+    [
+        ({"tax_rate": "0", "taxes": True}, True),
+        ({"tax_rate": "0.0000", "taxes": True}, True),
+        ({"tax_rate": "0", "taxes": False}, False),
+        ({"tax_rate": "0"}, False),
+        ({"tax_rate": "7", "taxes": True}, False),
+        ({"tax_rate": None, "taxes": True}, False),
+    ],
+)
+def test_no_vat_is_that_of_the_goods_only_in_a_shop_that_charges_any(
+    told: dict[str, object], zero_rated: bool
+) -> None:
+    assert translate.product(lamp(shopbridge=told)).zero_rated is zero_rated

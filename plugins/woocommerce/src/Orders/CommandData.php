@@ -149,6 +149,24 @@ final class CommandData
         return $value;
     }
 
+    /**
+     * An object of texts; missing or null is an empty one.
+     *
+     * @return array<string, string>
+     */
+    public function texts(string $name, int $longest = 1000): array
+    {
+        $values = $this->has($name) ? $this->object($name) : new self(array());
+        $texts = array();
+        foreach (array_keys($values->values) as $key) {
+            $text = $values->optional((string) $key, $longest);
+            if ($text !== '') {
+                $texts[mb_substr((string) $key, 0, 64)] = $text;
+            }
+        }
+        return $texts;
+    }
+
     public function invalid(string $name, string $why): Refusal
     {
         $field = $this->path . '.' . $name;

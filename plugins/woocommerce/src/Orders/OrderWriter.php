@@ -39,11 +39,25 @@ class OrderWriter
         $order->set_total(Money::text($totals['gross']));
         $order->set_status('pending');
         $order->save();
-        $note = $data->optional('note');
-        if ($note !== '') {
-            $order->add_order_note(esc_html($note));
-        }
+        $this->writeNotes($order, $data);
         return $order;
+    }
+
+    /** What only some carriers read (Packstation, post number) must reach the label: where no field has it, as a note (protocol.md 4). */
+    private function writeNotes(\WC_Order $order, CommandData $data): void
+    {
+        $note = Note::plain($data->optional('note'));
+        if ($note !== '') {
+            $order->add_order_note($note);
+        }
+        $told = array();
+        foreach ($data->object('shipping')->texts('extra', 190) as $name => $value) {
+            $told[] = str_replace('_', ' ', $name) . ': ' . $value;
+        }
+        if ($told !== array()) {
+            /* translators: %s: names and values, such as a post number */
+            $order->add_order_note(Note::plain(sprintf(__('For the label: %s', 'shopbridge'), implode(', ', $told))));
+        }
     }
 
     private function writeSource(\WC_Order $order, CommandData $data, string $key): void
@@ -72,10 +86,29 @@ class OrderWriter
                 $order->{'set_' . $kind . '_' . $field}(sanitize_text_field($address->optional($field, 200)));
             }
         }
+        $this->writeExtra($order, $data->object('shipping')->texts('extra', 190));
         $email = sanitize_email($data->object('billing')->optional('email', 200));
         // An address that WooCommerce would refuse must not cost the merchant the order.
         if (is_email($email)) {
             $order->set_billing_email($email);
+        }
+    }
+
+    /**
+     * A parcel to a Packstation needs the post number of its recipient; label extensions read it from the second address line.
+     *
+     * @param array<string, string> $extra
+     */
+    private function writeExtra(\WC_Order $order, array $extra): void
+    {
+        if ($extra === array()) {
+            return;
+        }
+        $order->update_meta_data('_shopbridge_address_extra', array_map('sanitize_text_field', $extra));
+        $number = sanitize_text_field($extra['dhl_post_number'] ?? $extra['post_number'] ?? '');
+        $isThere = strpos($order->get_shipping_address_1() . ' ' . $order->get_shipping_company(), $number) !== false;
+        if ($number !== '' && !$isThere && $order->get_shipping_address_2() === '') {
+            $order->set_shipping_address_2($number);
         }
     }
 

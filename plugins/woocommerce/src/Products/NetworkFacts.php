@@ -14,7 +14,7 @@ use Shopbridge\Orders\Money;
 final class NetworkFacts
 {
     /**
-     * @return array{dealer_price: string|null, network_category: string|null, brand: string|null, tax_rate: string|null}
+     * @return array{dealer_price: string|null, network_category: string|null, brand: string|null, tax_rate: string|null, taxes: bool}
      */
     public static function of(\WC_Product $product): array
     {
@@ -28,6 +28,7 @@ final class NetworkFacts
             'network_category' => self::textOrNull($category),
             'brand' => self::textOrNull(self::brand($product, $parent)),
             'tax_rate' => self::taxRate($product),
+            'taxes' => wc_tax_enabled(),
         );
     }
 
@@ -54,7 +55,11 @@ final class NetworkFacts
      */
     public static function taxRate(\WC_Product $product): ?string
     {
-        return wc_tax_enabled() && $product->get_tax_status() === 'taxable' ? self::baseRate($product->get_tax_class()) : '0';
+        if (!wc_tax_enabled() || $product->get_tax_status() !== 'taxable') {
+            return '0';
+        }
+        $class = (string) $product->get_tax_class();
+        return self::baseRate($class) ?? (ShopTaxes::isZeroClass($class) ? '0' : null);
     }
 
     /** The percentage of a tax class where the shop is; null where it has none, or none that is a plain percentage. */

@@ -46,12 +46,39 @@ final class CommandsTest extends ShopTestCase
         $command->run($this->data(array('status' => 'flying')));
     }
 
-    public function testANoteIsWrittenOnceForItsKeyAndEscaped(): void
+    /** @dataProvider notes */
+    public function testANoteIsWrittenOnceForItsKeyAsPlainText(string $told, string $written): void
     {
         $command = new Commands\AddNote($this->shelf, new Once(), $this->notes);
-        $command->run($this->data(array('note' => '<b>late</b>', 'key' => 'n1')));
+        $command->run($this->data(array('note' => $told, 'key' => 'n1')));
         self::assertTrue($command->run($this->data(array('note' => 'other', 'key' => 'n1')))->already);
-        self::assertSame(array('&lt;b&gt;late&lt;/b&gt;'), $this->order->notes);
+        self::assertSame(array($written), $this->order->notes);
+    }
+
+    /** @return array<string, array{string, string}> */
+    public function notes(): array
+    {
+        return array(
+            'a name' => array('Anna\'s Teeladen & "Söhne"', 'Anna\'s Teeladen & "Söhne"'),
+            'markup' => array('<b>late</b>', 'late'),
+            'a script' => array('late <script>alert(1)</script>', 'late'),
+            'an event' => array('<img src=x onerror="alert(1)">late', 'late'),
+            'half a tag' => array('late <img src=x onerror=alert(1) ', 'late &lt;img src=x onerror=alert(1)'),
+            'a sign' => array('fewer than < 5', 'fewer than &lt; 5'),
+            'two lines' => array("one\ntwo", "one\ntwo"),
+        );
+    }
+
+    public function testEveryCommandWritesItsNotesAsPlainText(): void
+    {
+        $name = 'Anna\'s <i>Teeladen</i>';
+        (new Commands\StopShipping($this->shelf, Parcels::all(), new Mails()))->run($this->data(array('reason' => $name)));
+        (new Commands\LabelSender($this->shelf, $this->notes))->run($this->data(array('address' => array('company' => $name))));
+        (new Commands\AddTracking($this->shelf, Parcels::all()))->run($this->data(array('number' => 'T1', 'carrier' => $name)));
+        self::assertCount(3, $this->order->notes);
+        foreach ($this->order->notes as $note) {
+            self::assertStringContainsString('Anna\'s Teeladen', $note);
+        }
     }
 
     public function testStoppingPutsTheOrderOnHoldAndSaysWhetherItIsTooLate(): void

@@ -54,6 +54,42 @@ final class CreateOrderTest extends ShopTestCase
         self::assertTrue($done->data['lines'][0]['product_found']);
     }
 
+    public function testWhatOnlyACarrierReadsReachesTheLabel(): void
+    {
+        $data = $this->draft();
+        $data['shipping']['extra'] = array('pickup_location_id' => '137', 'dhl_post_number' => '123456789', 'empty' => '');
+        $order = \FakeShop::$orders[(int) $this->create($data)->data['order_id']];
+        self::assertSame('123456789', $order->props['shipping_address_2']);
+        self::assertSame(array('pickup_location_id' => '137', 'dhl_post_number' => '123456789'), $order->meta['_shopbridge_address_extra']);
+        self::assertSame('For the label: pickup location id: 137, dhl post number: 123456789', $order->notes[1]);
+    }
+
+    /** @dataProvider addresses */
+    public function testAnAddressLineOfTheBuyerIsNotOverwritten(array $address, string $second): void
+    {
+        $data = $this->draft();
+        $data['shipping'] = $address + array('extra' => array('post_number' => '12345678')) + $data['shipping'];
+        $order = \FakeShop::$orders[(int) $this->create($data)->data['order_id']];
+        self::assertSame($second, $order->props['shipping_address_2']);
+        self::assertCount(2, $order->notes);
+    }
+
+    /** @return array<string, array{array<string, string>, string}> */
+    public function addresses(): array
+    {
+        return array(
+            'a second line' => array(array('address_2' => 'Hinterhaus'), 'Hinterhaus'),
+            'there already' => array(array('company' => 'Postnummer 12345678'), ''),
+            'free' => array(array(), '12345678'),
+        );
+    }
+
+    public function testTheNoteIsPlainText(): void
+    {
+        $order = \FakeShop::$orders[(int) $this->create(array('note' => 'Anna\'s <b>order</b>') + $this->draft())->data['order_id']];
+        self::assertSame(array('Anna\'s order'), $order->notes);
+    }
+
     public function testTheSameKeyNeverMakesASecondOrder(): void
     {
         $first = $this->create();
@@ -149,6 +185,7 @@ final class CreateOrderTest extends ShopTestCase
             'total -1' => array(array('total' => '-1.00'), 'data.total'),
             'no address' => array(array('shipping' => null), 'data.shipping'),
             'status' => array(array('status' => 'completed'), 'data.status'),
+            'extra' => array(array('shipping' => array('extra' => array('x' => array()))), 'data.shipping.extra.x'),
         );
     }
 

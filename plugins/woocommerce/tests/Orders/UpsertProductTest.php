@@ -264,6 +264,44 @@ final class UpsertProductTest extends ShopTestCase
         self::assertSame('11.90', $own->props['regular_price']);
     }
 
+    /** @dataProvider zeroClasses */
+    public function testGoodsWithoutVatGetTheClassThatIsMeantForThem(array $classes, ?array $rate, string $name, string $chosen): void
+    {
+        $this->german();
+        \FakeShop::$taxClasses = $classes;
+        \FakeShop::$words = array('Zero rate' => $name);
+        if ($rate !== null) {
+            \FakeShop::$taxRates[] = (object) ($rate + array('tax_rate_country' => 'DE'));
+        }
+        $product = $this->product($this->upsert(array('tax_rate' => '0')));
+        self::assertSame($chosen, $product->props['tax_class']);
+    }
+
+    /** @return array<string, array{string[], array<string, string>|null, string, string}> */
+    public function zeroClasses(): array
+    {
+        $pv = array('tax_rate' => '0.0000', 'tax_rate_class' => 'pv');
+        return array(
+            'as WooCommerce makes it' => array(array('reduced-rate', 'zero-rate'), null, 'Zero rate', 'zero-rate'),
+            'in the shop\'s language' => array(array('reduced-rate', 'nullsatz'), null, 'Nullsatz', 'nullsatz'),
+            'with a rate of 0' => array(array('reduced-rate', 'pv', 'zero-rate'), $pv, 'Zero rate', 'pv'),
+        );
+    }
+
+    public function testAShopWithoutAClassForGoodsWithoutVatSaysSo(): void
+    {
+        $this->german();
+        \FakeShop::$taxClasses = array('reduced-rate', 'books', 'zero-rate');
+        \FakeShop::$taxRates[] = (object) array('tax_rate' => '5', 'tax_rate_class' => 'zero-rate', 'tax_rate_country' => 'DE');
+        try {
+            $this->upsert(array('tax_rate' => '0'));
+            self::fail('not refused');
+        } catch (Refusal $refusal) {
+            self::assertSame(array('product.no_tax_class', 'data.tax_rate'), array($refusal->reason, $refusal->field));
+        }
+        self::assertSame(array(), \FakeShop::$products);
+    }
+
     private function german(): void
     {
         foreach (array('' => '19.0000', 'reduced-rate' => '7.0000') as $class => $rate) {

@@ -84,7 +84,9 @@ final class NetworkFactsTest extends ShopTestCase
             'standard' => array($german, 'taxable', '', '19'),
             'reduced' => array($german, 'taxable', 'reduced-rate', '7'),
             'not taxed' => array($german, 'none', '', '0'),
-            'a class without rates' => array($german, 'taxable', 'zero-rate', null),
+            'a class without rates' => array($german, 'taxable', 'books', null),
+            'the class for goods without VAT' => array($german, 'taxable', 'zero-rate', '0'),
+            'that class with a rate all the same' => array(array_merge($german, array(array('tax_rate' => '5', 'tax_rate_class' => 'zero-rate'))), 'taxable', 'zero-rate', '5'),
             'not taxed in a shop without taxes' => array(array(), 'none', '', '0'),
             'a shop without taxes' => array(array(), 'taxable', '', '0'),
             'decimals' => array(array(array('tax_rate' => '8.1000')), 'taxable', '', '8.1'),
@@ -102,7 +104,7 @@ final class NetworkFactsTest extends ShopTestCase
         self::assertSame('9.90', $data['shopbridge']['dealer_price']);
         self::assertSame('Shirts & mehr', $data['categories'][0]['name']);
         self::assertSame(array('_shopbridge_key'), array_column($data['meta_data'], 'key'));
-        self::assertSame(array('currency', 'prices_include_tax', 'gtin', 'handling_days', 'dealer_price', 'network_category', 'brand', 'tax_rate'), array_keys($data['shopbridge']));
+        self::assertSame(array('currency', 'prices_include_tax', 'gtin', 'handling_days', 'dealer_price', 'network_category', 'brand', 'tax_rate', 'taxes'), array_keys($data['shopbridge']));
     }
 
     public function testTheMappingIsSavedFromItsFormOnly(): void

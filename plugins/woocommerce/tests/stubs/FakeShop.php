@@ -56,6 +56,12 @@ final class FakeShop
     /** @var bool */
     public static $pricesIncludeTax = true;
 
+    /** @var array<string, string> how another plugin translates its words */
+    public static $words = array();
+
+    /** @var string[] */
+    public static $taxClasses = array('reduced-rate');
+
     /** @var object[] what a shipment plugin knows */
     public static $shipments = array();
 
@@ -71,6 +77,8 @@ final class FakeShop
         self::$shipments = array();
         self::$taxRates = array();
         self::$pricesIncludeTax = true;
+        self::$taxClasses = array('reduced-rate');
+        self::$words = array();
         self::$capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true);
         self::$nonceIsRight = true;
         self::$nextId = 1000;

@@ -304,7 +304,7 @@ class WC_Tax
 {
     public static function get_tax_class_slugs(): array
     {
-        return array('reduced-rate');
+        return FakeShop::$taxClasses;
     }
 
     public static function get_base_tax_rates(string $class): array

@@ -309,6 +309,28 @@ function esc_html__($text, string $domain = 'default'): string
     return esc_html($text);
 }
 
+/** As WordPress: what is no whole tag is escaped, so that nothing of it becomes one. */
+function wp_pre_kses_less_than(string $text): string
+{
+    $escape = static fn (array $found): string => strpos($found[0], '>') === false ? esc_html($found[0]) : $found[0];
+    return (string) preg_replace_callback('%<[^>]*?((?=<)|>|$)%', $escape, $text);
+}
+
+function wp_strip_all_tags(string $text): string
+{
+    return trim(strip_tags((string) preg_replace('@<(script|style)[^>]*?>.*?</\\1>@si', '', $text)));
+}
+
+function translate(string $text, string $domain = 'default'): string
+{
+    return FakeShop::$words[$text] ?? $text;
+}
+
+function sanitize_title(string $text): string
+{
+    return strtolower(str_replace(' ', '-', $text));
+}
+
 function sanitize_text_field($text): string
 {
     return trim(preg_replace('/[\r\n\t ]+/', ' ', strip_tags((string) $text)));

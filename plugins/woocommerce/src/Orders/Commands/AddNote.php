@@ -11,6 +11,7 @@ namespace Shopbridge\Orders\Commands;
 use Shopbridge\Events\Collector;
 use Shopbridge\Orders\CommandData;
 use Shopbridge\Orders\Done;
+use Shopbridge\Orders\Note;
 use Shopbridge\Orders\Once;
 use Shopbridge\Orders\Shelf;
 
@@ -36,7 +37,7 @@ final class AddNote implements Command
     {
         $order = $this->shelf->order($data);
         $this->collector->hush($order->get_id());
-        $note = esc_html($data->text('note', 5000));
+        $note = Note::plain($data->text('note', 5000));
         $made = $this->once->run(
             'note',
             $data->key(),

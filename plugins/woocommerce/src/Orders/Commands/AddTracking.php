@@ -10,6 +10,7 @@ namespace Shopbridge\Orders\Commands;
 
 use Shopbridge\Orders\CommandData;
 use Shopbridge\Orders\Done;
+use Shopbridge\Orders\Note;
 use Shopbridge\Orders\Shelf;
 use Shopbridge\Orders\Tracking\NativeField;
 use Shopbridge\Orders\Tracking\Parcels;
@@ -50,6 +51,6 @@ final class AddTracking implements Command
         NativeField::add($order, NativeField::SENT, $number, $carrier, $url, time(), $lines === array() ? null : $lines);
         $order->save();
         /* translators: 1: carrier, 2: tracking number */
-        $order->add_order_note(sprintf(esc_html__('Parcel: %1$s %2$s', 'shopbridge'), esc_html($carrier), esc_html($number)));
+        $order->add_order_note(Note::plain(sprintf(__('Parcel: %1$s %2$s', 'shopbridge'), $carrier, $number)));
     }
 }

@@ -11,6 +11,7 @@ namespace Shopbridge\Orders\Commands;
 use Shopbridge\Orders\CommandData;
 use Shopbridge\Orders\Done;
 use Shopbridge\Orders\Money;
+use Shopbridge\Orders\Note;
 use Shopbridge\Orders\OrderMemory;
 use Shopbridge\Orders\Refusal;
 use Shopbridge\Orders\RefundWriter;
@@ -56,7 +57,7 @@ final class CancelOrder implements Command
         add_filter('woocommerce_can_restore_order_stock', $decide, PHP_INT_MAX);
         try {
             $order->delete_meta_data('_shopbridge_stop');
-            $order->set_status('cancelled', esc_html($data->optional('reason')));
+            $order->set_status('cancelled', Note::plain($data->optional('reason')));
             $order->save();
         } finally {
             remove_filter('woocommerce_can_restore_order_stock', $decide, PHP_INT_MAX);

@@ -10,6 +10,7 @@ namespace Shopbridge\Orders\Commands;
 
 use Shopbridge\Orders\CommandData;
 use Shopbridge\Orders\Done;
+use Shopbridge\Orders\Note;
 use Shopbridge\Orders\Refusal;
 use Shopbridge\Orders\Shelf;
 
@@ -32,7 +33,7 @@ final class ChangeStatus implements Command
         }
         $already = $order->get_status() === $status;
         if (!$already) {
-            $order->set_status((string) $status, esc_html($data->optional('note')));
+            $order->set_status((string) $status, Note::plain($data->optional('note')));
             $order->save();
         }
         return new Done(array('order_id' => (string) $order->get_id(), 'status' => $order->get_status()), $already);

@@ -11,6 +11,7 @@ namespace Shopbridge\Orders\Commands;
 use Shopbridge\Events\Collector;
 use Shopbridge\Orders\CommandData;
 use Shopbridge\Orders\Done;
+use Shopbridge\Orders\Note;
 use Shopbridge\Orders\Shelf;
 
 final class LabelSender implements Command
@@ -47,7 +48,7 @@ final class LabelSender implements Command
             $order->save();
             $name = $address['company'] !== '' ? $address['company'] : trim($address['first_name'] . ' ' . $address['last_name']);
             /* translators: %s: name of the sender */
-            $order->add_order_note(sprintf(esc_html__('Labels of this order get the sender %s.', 'shopbridge'), esc_html($name)));
+            $order->add_order_note(Note::plain(sprintf(__('Labels of this order get the sender %s.', 'shopbridge'), $name)));
         }
         return new Done(array('order_id' => (string) $order->get_id()), $already);
     }

@@ -11,6 +11,7 @@ namespace Shopbridge\Orders\Commands;
 use Shopbridge\Orders\CommandData;
 use Shopbridge\Orders\Done;
 use Shopbridge\Orders\Mails;
+use Shopbridge\Orders\Note;
 use Shopbridge\Orders\Shelf;
 use Shopbridge\Orders\Tracking\Parcels;
 
@@ -56,6 +57,6 @@ final class StopShipping implements Command
         }
         $order->save();
         /* translators: %s: reason */
-        $order->add_order_note(sprintf(esc_html__('Do not ship! %s', 'shopbridge'), esc_html($reason)));
+        $order->add_order_note(Note::plain(sprintf(__('Do not ship! %s', 'shopbridge'), $reason)));
     }
 }
