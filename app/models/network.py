@@ -165,7 +165,8 @@ class Trade(Model):
     """One supplier's part of one retailer's order. Money is gross minor units; `total` = `goods` + `shipping` is what is captured (K9).
 
     The money's state is never here: it is read from the ledger. `policy` and `fee_bp` are copied when the trade is made, so a later change of
-    conditions does not touch it. `pass_on_at` is the end of the retailer's regret window.
+    conditions does not touch it. `pass_on_at` is the end of the retailer's regret window. `expired_at`: nobody paid for the order in time, so the
+    goods are free again. `answer_by`: until when its supplier is to accept it by hand, before he is warned and again before it is rejected.
     """
 
     __tablename__ = "trade"
@@ -180,6 +181,8 @@ class Trade(Model):
         ),
         CheckConstraint("total = goods + shipping AND goods >= 0 AND shipping >= 0", name="total"),
         Index("ix_trade_due", "pass_on_at", postgresql_where=text("pass_on_at IS NOT NULL")),
+        Index("ix_trade_unpaid", "created_at", postgresql_where=text("state = 'received'")),
+        Index("ix_trade_answer", "answer_by", postgresql_where=text("answer_by IS NOT NULL")),
         Index("ix_trade_supplier", "supplier_id", "id"),
         Index("ix_trade_retailer", "retailer_id", "id"),
     )
@@ -206,6 +209,9 @@ class Trade(Model):
     pass_on_at: Mapped[Time | None]
     passed_on_at: Mapped[Time | None]
     cancelled_at: Mapped[Time | None]
+    expired_at: Mapped[Time | None]
+    answer_by: Mapped[Time | None]
+    answer_warned_at: Mapped[Time | None]
     created_at: Mapped[Time] = mapped_column(server_default=func.now())
     updated_at: Mapped[Time] = mapped_column(server_default=func.now(), onupdate=func.now())
 

@@ -749,6 +749,9 @@ def upgrade() -> None:
         sa.Column("pass_on_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("passed_on_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer_by", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer_warned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(
@@ -771,6 +774,13 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        "ix_trade_answer",
+        "trade",
+        ["answer_by"],
+        unique=False,
+        postgresql_where=sa.text("answer_by IS NOT NULL"),
+    )
+    op.create_index(
         "ix_trade_due",
         "trade",
         ["pass_on_at"],
@@ -779,6 +789,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_trade_retailer", "trade", ["retailer_id", "id"], unique=False)
     op.create_index("ix_trade_supplier", "trade", ["supplier_id", "id"], unique=False)
+    op.create_index(
+        "ix_trade_unpaid",
+        "trade",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'received'"),
+    )
     op.create_table(
         "attempt",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -1257,9 +1274,11 @@ def downgrade() -> None:
         "ix_attempt_command", table_name="attempt", postgresql_where=sa.text("command_id IS NOT NULL")
     )
     op.drop_table("attempt")
+    op.drop_index("ix_trade_unpaid", table_name="trade", postgresql_where=sa.text("state = 'received'"))
     op.drop_index("ix_trade_supplier", table_name="trade")
     op.drop_index("ix_trade_retailer", table_name="trade")
     op.drop_index("ix_trade_due", table_name="trade", postgresql_where=sa.text("pass_on_at IS NOT NULL"))
+    op.drop_index("ix_trade_answer", table_name="trade", postgresql_where=sa.text("answer_by IS NOT NULL"))
     op.drop_table("trade")
     op.drop_index("ix_timeline_order", table_name="timeline")
     op.drop_table("timeline")
