@@ -6,6 +6,7 @@ a repeated command therefore reads the pieces back first and sends only what is 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -27,14 +28,21 @@ HERE = (m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 def from_shop(
     session: Session, shop: Connection, order: Order, seen: m.ShopOrderSeen, *, newer: bool
 ) -> None:
-    """What the shop's order says about parcels. A parcel that names its lines has left; one for the whole order counts once it is completed."""
+    """What the shop's order says about parcels. A parcel that names its lines has left; one for the whole order counts once it is completed.
+    Lines that come to be in a known parcel leave with it.
+    """
     completed = status.wishes(seen.status, bool(seen.tracking)) in {"ship", "wait"}
-    known = set(session.scalars(select(Shipment.tracking_number).where(Shipment.order_id == order.id)))
+    known: dict[str, Shipment | None] = {
+        each.tracking_number: each
+        for each in session.scalars(select(Shipment).where(Shipment.order_id == order.id))
+    }
     for parcel in seen.tracking:
         number = tracking.normalise(parcel.number)
-        if number and number not in known and (completed or parcel.lines is not None):
-            known.add(number)
-            _parcel(session, order, parcel, number)
+        shipment = known.get(number)
+        if shipment is not None:
+            _more(session, order, shipment, parcel)
+        elif number and number not in known and (completed or parcel.lines is not None):
+            known[number] = _parcel(session, order, parcel, number)
     if newer and completed:
         _wait_for_tracking(session, shop, order)
     elif newer:
@@ -81,7 +89,7 @@ def deliver_ship(
 ) -> Delivered:
     """Tell the marketplace that the pieces of one shipment have left."""
     shipment = session.scalars(select(Shipment).where(Shipment.id == command.payload["shipment"])).one()
-    pieces = _pieces(session, shipment.piece_ids)
+    pieces = _pieces(session, command.payload.get("pieces", shipment.piece_ids))
     wanted = m.ShipmentWanted(
         pieces=(),
         tracking_number=shipment.tracking_number or None,
@@ -90,7 +98,8 @@ def deliver_ship(
     )
     due = [piece.external_id for piece in pieces if piece.state in HERE]
     # A parcel more, for what the marketplace knows to have left; where the first parcel was refused, this one is the first.
-    more = tuple(piece.external_id for piece in pieces if shipment.further and piece.state in GONE)
+    sent = command.payload.get("sent", [piece.id for piece in pieces] if shipment.further else [])
+    more = tuple(piece.external_id for piece in pieces if piece.id in sent and piece.state in GONE)
     session.commit()
     truth = (
         {piece.external_id: piece for piece in client.read_pieces(due)} if command.repeated and due else {}
@@ -111,7 +120,7 @@ def _shipped(
     order = session.scalars(select(Order).where(Order.id == shipment.order_id).with_for_update()).one()
     by_id = {answer.external_id: answer for answer in answers}
     gone, refused = [], None
-    pieces = _pieces(session, shipment.piece_ids)
+    pieces = _pieces(session, command.payload.get("pieces", shipment.piece_ids))
     for piece in pieces:
         seen, answer = truth.get(piece.external_id), by_id.get(piece.external_id)
         if seen is not None:
@@ -141,16 +150,16 @@ def _shipped(
             "ship.confirmed",
             command_id=command.id,
             number=shipment.tracking_number,
-            pieces=len(shipment.piece_ids),
+            pieces=len(pieces),
         )
     return Delivered({"pieces": len(gone)}, refused)
 
 
-def _parcel(session: Session, order: Order, parcel: m.TrackingSeen, number: str) -> None:
+def _parcel(session: Session, order: Order, parcel: m.TrackingSeen, number: str) -> Shipment | None:
     """One new tracking number: for the pieces of its lines, else for everything that has not left; else it is one more parcel."""
     if order.stopped:
         order_case(session, order, "ship.stopped_but_shipped", number=number)
-        return
+        return None
     problem = tracking.check(number, tracking.carrier_key(parcel.carrier_name))
     if problem is not None and problem.code == "ship.tracking_malformed":
         order_case(session, order, problem.code, part=f"tracking/{number[:40]}", **problem.params)
@@ -163,7 +172,7 @@ def _parcel(session: Session, order: Order, parcel: m.TrackingSeen, number: str)
         pieces = pieces if parcel.lines is None else _of_lines(session, order, pieces, parcel.lines)
     if not pieces:
         _parcel_of_nothing(session, order, number)
-        return
+        return None
     carrier, name, source = _carrier(session, order, parcel, number)
     shipment = Shipment(
         order_id=order.id,
@@ -175,6 +184,38 @@ def _parcel(session: Session, order: Order, parcel: m.TrackingSeen, number: str)
     )
     _send(session, order, shipment, pieces)
     order.wait_until = None
+    return shipment
+
+
+def _more(session: Session, order: Order, shipment: Shipment, parcel: m.TrackingSeen) -> None:
+    """A known number now names lines, or units of them, that were not in it: they leave with it, also what had left without a number."""
+    free = _without_number_yet(session, order) if parcel.lines is not None else []
+    if not free:
+        return
+    inside, added = _pieces(session, shipment.piece_ids), []
+    wanted = Counter[str]()
+    for line, quantity in parcel.lines or ():
+        wanted[line] += quantity
+    for line, quantity in wanted.items():
+        told = len(_of_lines(session, order, inside, ((line, quantity),)))
+        added += _of_lines(session, order, free, ((line, quantity - told),))
+    if added and order.stopped:
+        order_case(session, order, "ship.stopped_but_shipped", number=shipment.tracking_number)
+    elif added:
+        _send(session, order, shipment, added)
+        if not _to_ship(session, order):
+            order.wait_until = None
+
+
+def _without_number_yet(session: Session, order: Order) -> list[OrderPiece]:
+    """Pieces that may leave, and after them those that have left, or are on their way out, in the shipment that has no number."""
+    query = (
+        select(OrderPiece)
+        .join(Shipment, Shipment.id == OrderPiece.shipment_id)
+        .where(Shipment.order_id == order.id, Shipment.tracking_number == "")
+        .where(OrderPiece.state.in_((*GONE, *HERE)))
+    )
+    return [*_to_ship(session, order), *session.scalars(query.order_by(OrderPiece.id))]
 
 
 def _parcel_of_nothing(session: Session, order: Order, number: str) -> None:
@@ -208,6 +249,13 @@ def _tied(proposals: list[tracking.Proposal]) -> bool:
 
 
 def _send(session: Session, order: Order, shipment: Shipment, pieces: list[OrderPiece]) -> None:
+    """Write the command for these pieces of a shipment. What joins a known one names its pieces, because the others were told before; those of
+    them that had left without a number (`sent`) get it as one parcel more.
+    """
+    payload: dict[str, object] = {}
+    if shipment.piece_ids:
+        sent = [piece.id for piece in pieces if piece.shipment_id is not None]
+        payload |= {"pieces": [piece.id for piece in pieces], "sent": sent}
     shipment.piece_ids = [*(shipment.piece_ids or []), *(piece.id for piece in pieces)]
     session.add(shipment)
     session.flush()
@@ -221,8 +269,9 @@ def _send(session: Session, order: Order, shipment: Shipment, pieces: list[Order
         carrier=shipment.carrier or shipment.carrier_name,
         pieces=len(pieces),
     )
+    payload["shipment"] = shipment.id
     key = f"ship:{shipment.id}:{pieces[0].id}"
-    outbox.write_for_order(session, order, order.connection_id, "ship", key, {"shipment": shipment.id})
+    outbox.write_for_order(session, order, order.connection_id, "ship", key, payload)
 
 
 def _wait_for_tracking(session: Session, shop: Connection, order: Order) -> None:

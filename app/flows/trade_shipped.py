@@ -1,11 +1,13 @@
 """The supplier's parcel has left: his money is released for what is in it (K11), and the retailer's shop gets its number.
 
 Told in the same transaction in which the network's "ship" is done. From the retailer's shop the existing flows bring the parcel to the marketplace
-and the customer. What may go wrong: there is no number. Then the retailer hears that it has left, and no money moves until a number comes.
+and the customer. What may go wrong: there is no number. Then the retailer hears that it has left, and no money moves until a number comes. Or
+two parts of one order leave under one number: then his shop is told everything that is in that parcel.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import select
@@ -31,19 +33,21 @@ def left(session: Session, command: outbox.Claimed, network: Connection) -> None
     inside = [piece for piece in gone if piece.id in set(shipment.piece_ids)]
     if not inside:
         return
+    told_now = set(command.payload.get("pieces", shipment.piece_ids))
     _release(session, command, network, trade, shipment, gone=gone, inside=inside)
-    _pass_on(session, trade, shipment, inside)
+    _pass_on(session, trade, shipment, inside, [piece for piece in inside if piece.id in told_now])
     trades.follow_pieces(session, trade)
 
 
 def deliver_tracking(
     session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
 ) -> Delivered:
-    """Write the parcel into the retailer's order; once, by its number."""
+    """Write the parcel into the retailer's order, by its number, with everything that is known to be in it: a repeat changes nothing."""
     order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
     if order.shop_order_id is None:
         return Delivered({"skipped": "the shop never had this order"})
     data = {"order_id": order.shop_order_id, "key": f"tracking_{command.public_id}", **command.payload}
+    data["lines"] = _inside(session, order, command.payload["number"])
     session.commit()
     client.send(command.public_id, "order.tracking", data)
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
@@ -63,6 +67,20 @@ def deliver_completed(
     session.commit()
     client.send(command.public_id, "order.status", data)
     return Delivered()
+
+
+def _inside(session: Session, retail: Order, number: str) -> list[dict[str, object]]:
+    """What has left under this number of all parts of the retailer's order, in his line ids: suppliers may put two parts into one parcel."""
+    lines: Counter[str] = Counter()
+    for trade in session.scalars(select(Trade).where(Trade.retail_order_id == retail.id)):
+        query = select(Shipment.piece_ids).where(
+            Shipment.order_id == trade.order_id, Shipment.tracking_number == number
+        )
+        ids = {piece_id for found in session.scalars(query) for piece_id in found}
+        gone = [each for each in trades.pieces_of(session, trade) if each.state in trades.GONE]
+        for name, pieces in trades.by_line(session, trade, gone).items():
+            lines[name] += sum(1 for piece in pieces if piece.id in ids)
+    return [{"id": name, "quantity": count} for name, count in sorted(lines.items()) if count]
 
 
 def _release(
@@ -85,15 +103,14 @@ def _release(
     if not units:
         return
     child = trades.child_of(session, trade)
-    done = ledger.release(
-        session,
-        trade,
-        shipment_id=shipment.id,
-        number=number,
-        units=units,
-        country=(child.buyer or {}).get("shipping", {}).get("country") or child.country,
-        by=ledger.Source(f"network {network.key}", f"command {command.id}", "ship"),
-    )
+    by = ledger.Source(f"network {network.key}", f"command {command.id}", "ship")
+    if _counts_already(session, trade, shipment):
+        done = ledger.release_added(session, trade, shipment_id=shipment.id, units=units, by=by)
+    else:
+        country = (child.buyer or {}).get("shipping", {}).get("country") or child.country
+        done = ledger.release(
+            session, trade, shipment_id=shipment.id, number=number, units=units, country=country, by=by
+        )
     if done.amount:
         trades.tell_both(
             session, trade, "trade.released", amount=done.amount, currency=trade.currency, number=number
@@ -104,6 +121,14 @@ def _release(
         order_case(session, child, "trade.number_missing", part="number")
     elif done.amount:
         close_case(session, account_id=child.account_id, subject=f"order/{child.id}/number")
+
+
+def _counts_already(session: Session, trade: Trade, shipment: Shipment) -> bool:
+    """Whether money was or will be released for this parcel: what is told now was added to it."""
+    query = select(TradeParcel.id).where(
+        TradeParcel.trade_id == trade.id, TradeParcel.shipment_id == shipment.id
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def _counts(session: Session, trade: Trade, pieces: Iterable[OrderPiece]) -> dict[int, int]:
@@ -130,8 +155,12 @@ def _not_covered(
     return free
 
 
-def _pass_on(session: Session, trade: Trade, shipment: Shipment, inside: list[OrderPiece]) -> None:
-    """The retailer's shop gets the number with its own line ids; without a number it gets a note."""
+def _pass_on(
+    session: Session, trade: Trade, shipment: Shipment, inside: list[OrderPiece], new: list[OrderPiece]
+) -> None:
+    """The retailer's shop gets the number with its own line ids (written when it is sent); without a number it gets a note. `new`: what is told
+    of it for the first time.
+    """
     retail, number = trades.retail_of(session, trade), shipment.tracking_number
     trades.tell_retailer(
         session,
@@ -139,24 +168,21 @@ def _pass_on(session: Session, trade: Trade, shipment: Shipment, inside: list[Or
         "trade.shipped" if number else "trade.shipped_without_tracking",
         number=number or None,
         carrier=shipment.carrier or shipment.carrier_name,
-        pieces=len(inside),
+        pieces=len(new),
     )
     if retail.shop_id is None:
         return
     if not number:
         key = f"note:shipped:{shipment.id}:{len(shipment.piece_ids)}"
-        trades.note_in_shop(session, retail, key, "trade.note_shipped", pieces=len(inside))
+        trades.note_in_shop(session, retail, key, "trade.note_shipped", pieces=len(new))
         return
-    lines = trades.by_line(session, trade, inside)
     payload = {
         "number": number,
         "carrier": _carrier(shipment),
         "url": tracking.tracking_url(shipment.carrier, number),
-        "lines": [{"id": name, "quantity": len(pieces)} for name, pieces in sorted(lines.items())],
     }
-    outbox.write_for_order(
-        session, retail, retail.shop_id, "order.tracking", f"order.tracking:{shipment.id}", payload
-    )
+    key = f"order.tracking:{shipment.id}:{len(inside)}"
+    outbox.write_for_order(session, retail, retail.shop_id, "order.tracking", key, payload)
 
 
 def _carrier(shipment: Shipment) -> str | None:

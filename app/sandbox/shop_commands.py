@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from flask import request
@@ -98,9 +99,9 @@ def _add_note(shop: Shop, data: Mapping[str, Any]) -> Told:
 
 
 def _tracking(shop: Shop, data: Mapping[str, Any]) -> Told:
-    before = len(shop.order(data["order_id"]).tracking)
+    before = deepcopy(shop.order(data["order_id"]).tracking)
     order = shop.track(data["order_id"], data)
-    return {"order_id": str(order.id), "tracking": list(order.tracking)}, len(order.tracking) > before
+    return {"order_id": str(order.id), "tracking": list(order.tracking)}, order.tracking != before
 
 
 def _cancel(shop: Shop, data: Mapping[str, Any]) -> Told:

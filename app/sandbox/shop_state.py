@@ -354,10 +354,11 @@ class Shop:
             )
 
     def track(self, number: Any, parcel: Mapping[str, Any]) -> Order:
-        """A parcel: {"number", "carrier", "url", "lines"}; once by its number. Reported as shipment.changed."""
+        """A parcel: {"number", "carrier", "url", "lines"}. A known number takes in what it did not have. Reported as shipment.changed."""
         with self.lock:
             order = self.order(number)
-            if all(each["number"] != parcel["number"] for each in order.tracking):
+            known = next((each for each in order.tracking if each["number"] == parcel["number"]), None)
+            if known is None:
                 order.tracking.append(
                     {
                         "number": parcel["number"],
@@ -367,7 +368,11 @@ class Shop:
                         "lines": parcel.get("lines"),
                     }
                 )
-                self.outbox.add("shipment.changed", f"order/{order.id}")
+            elif (lines := _more_lines(known["lines"], parcel.get("lines"))) != known["lines"]:
+                known["lines"] = lines
+            else:
+                return order
+            self.outbox.add("shipment.changed", f"order/{order.id}")
             return order
 
     def print_label(self, number: Any) -> Order:
@@ -610,6 +615,18 @@ def line_of(order: Order, part: Mapping[str, Any]) -> Line:
         if str(line.id) == str(part["id"]):
             return line
     raise NotObeyed("line.not_found", f"Order {order.id} has no line {part['id']}.", "data.lines")
+
+
+def _more_lines(
+    known: list[dict[str, Any]] | None, told: list[dict[str, Any]] | None
+) -> list[dict[str, Any]] | None:
+    """What is in a parcel that is told again: of each line the higher quantity. None = the whole order; who names no line adds none."""
+    if known is None or told is None:
+        return known
+    found = {str(part["id"]): int(part["quantity"]) for part in known}
+    for part in told:
+        found[str(part["id"])] = max(found.get(str(part["id"]), 0), int(part["quantity"]))
+    return [{"id": line, "quantity": quantity} for line, quantity in found.items()]
 
 
 def _stock_json(product: Product) -> dict[str, Any]:

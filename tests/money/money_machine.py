@@ -250,16 +250,29 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(which=trades, parcel=st.integers(0, 3), tea=st.integers(0, 2), cup=st.integers(0, 1))
     def supplier_adds_to_a_parcel(self, which: int, parcel: int, tea: int, cup: int) -> None:
-        """More of the order is in a parcel that was told before; now and then more than there is."""
+        """More of the order is in a parcel that was told before; now and then more than there is, or in one that does not count."""
         trade = self.trade(which, lambda story: bool(story.parcels) and _has_units_left(story))
-        known = [key for key in self.real.parcels if key[0] == trade]
-        if known:
-            name = known[parcel % len(known)][1]
-            told = self.second.told(trade, name)
-            ordered = self.second.stories[trade].terms.lines
-            units = {line: told.get(line, 0) + more for line, more in (("tea", tea), ("cup", cup))}
-            units = {line: count for line, count in units.items() if count and line in ordered}
-            self.happens(MoreInParcel(trade, name, units))
+        known = [name for key, name in self.real.parcels if key == trade]
+        counting = [name for name in known if which % 5 and name in self.second.stories[trade].parcels]
+        if names := counting or known:
+            self.adds(trade, names[parcel % len(names)], {"tea": tea, "cup": cup})
+
+    @rule(which=trades, number=numbers, tea=st.integers(0, 2), cup=st.integers(0, 1))
+    def supplier_remembers_more(self, which: int, number: str | None, tea: int, cup: int) -> None:
+        """One unit is told, and a moment later what else is in the parcel."""
+        trade = self.trade(which, lambda story: bool(story.captured) and _has_units_left(story))
+        left = [name for name, count in self._rest(trade).items() if count]
+        if left:
+            parcel = self.parcel(trade, "new")
+            self.happens(Parcel(trade, parcel, _own(number, trade, parcel), {left[0]: 1}))
+            self.adds(trade, parcel, {"tea": tea, "cup": cup})
+
+    def adds(self, trade: str, parcel: str, more: dict[str, int]) -> None:
+        """So many units more are in a parcel than were told."""
+        told, ordered = self.second.told(trade, parcel), self.second.stories[trade].terms.lines
+        units = {name: told[name] + more[name] for name in ordered if told[name] + more[name]}
+        if units:
+            self.happens(MoreInParcel(trade, parcel, units))
 
     def _rest(self, trade: str) -> dict[str, int]:
         """What was not shipped yet."""

@@ -122,6 +122,35 @@ final class CommandsTest extends ShopTestCase
         self::assertCount(1, $again->data['tracking']);
     }
 
+    public function testMoreLinesOfAKnownNumberAreTakenInOnce(): void
+    {
+        $ids = $this->lines(2, 3);
+        $command = new Commands\AddTracking($this->shelf, Parcels::all());
+        $first = array(array('id' => (string) $ids[0], 'quantity' => 1));
+        $both = array(array('id' => (string) $ids[0], 'quantity' => 2), array('id' => (string) $ids[1], 'quantity' => 3));
+        $command->run($this->data(array('number' => 'N1', 'carrier' => 'DHL', 'lines' => $first)));
+        self::assertFalse($command->run($this->data(array('number' => 'N1', 'carrier' => 'DHL', 'lines' => $both)))->already);
+        $saves = $this->order->saves;
+        foreach (array($both, $first) as $again) {
+            $done = $command->run($this->data(array('number' => 'N1', 'carrier' => 'DHL', 'lines' => $again)));
+            self::assertTrue($done->already);
+        }
+        self::assertSame($saves, $this->order->saves);
+        self::assertCount(1, $done->data['tracking']);
+        $inside = array(array('id' => $ids[0], 'quantity' => 2), array('id' => $ids[1], 'quantity' => 3));
+        self::assertSame($inside, $done->data['tracking'][0]['lines']);
+    }
+
+    public function testAParcelOfTheWholeOrderStaysThat(): void
+    {
+        $ids = $this->lines(2);
+        $command = new Commands\AddTracking($this->shelf, Parcels::all());
+        $command->run($this->data(array('number' => 'N1', 'carrier' => 'DHL', 'lines' => null)));
+        $done = $command->run($this->data(array('number' => 'N1', 'lines' => array(array('id' => (string) $ids[0], 'quantity' => 1)))));
+        self::assertTrue($done->already);
+        self::assertNull($done->data['tracking'][0]['lines']);
+    }
+
     public function testSecretsAreRotatedAndTheOldPairStaysForADay(): void
     {
         $this->connect();
@@ -167,6 +196,22 @@ final class CommandsTest extends ShopTestCase
     public function strangers(): array
     {
         return array('unknown' => array('404'), 'trash' => array('6'), 'no id' => array(''), 'sql' => array('5 OR 1=1'), 'zero' => array('0'));
+    }
+
+    /**
+     * @return array<int, int> ids of the lines, one for each quantity
+     */
+    private function lines(int ...$quantities): array
+    {
+        $ids = array();
+        foreach ($quantities as $quantity) {
+            $item = new \WC_Order_Item_Product();
+            $item->set_quantity($quantity);
+            $item->set_total((string) ($quantity * 5));
+            $this->order->add_item($item);
+            $ids[] = $item->save();
+        }
+        return $ids;
     }
 
     /**

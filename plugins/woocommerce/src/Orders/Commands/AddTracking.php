@@ -1,7 +1,7 @@
 <?php
 
 /**
- * order.tracking: a parcel that the shop did not send itself; once for a number.
+ * order.tracking: a parcel that the shop did not send itself; once for a number, which may come again with more lines in it.
  */
 
 declare(strict_types=1);
@@ -33,19 +33,34 @@ final class AddTracking implements Command
     {
         $order = $this->shelf->order($data);
         $number = sanitize_text_field($data->text('number', 100));
+        $lines = $this->lines($order, $data);
         $known = in_array($number, array_column($this->parcels->sent($order), 'number'), true);
+        $already = $known && !NativeField::addLines($order, NativeField::SENT, $number, $lines);
         if (!$known) {
-            $this->add($order, $data, $number);
+            $this->add($order, $data, $number, $lines);
+        } elseif (!$already) {
+            $order->save();
         }
-        return new Done(array('order_id' => (string) $order->get_id(), 'tracking' => $this->parcels->sent($order)), $known);
+        return new Done(array('order_id' => (string) $order->get_id(), 'tracking' => $this->parcels->sent($order)), $already);
     }
 
-    private function add(\WC_Order $order, CommandData $data, string $number): void
+    /**
+     * @return array<int, array{id: int, quantity: int}>
+     */
+    private function lines(\WC_Order $order, CommandData $data): array
     {
         $lines = array();
         foreach ($data->objects('lines') as $line) {
             $lines[] = array('id' => $this->shelf->line($order, $line)->get_id(), 'quantity' => $line->quantity('quantity'));
         }
+        return $lines;
+    }
+
+    /**
+     * @param array<int, array{id: int, quantity: int}> $lines
+     */
+    private function add(\WC_Order $order, CommandData $data, string $number, array $lines): void
+    {
         $carrier = sanitize_text_field($data->optional('carrier', 100));
         $url = esc_url_raw($data->optional('url', 500), array('https', 'http'));
         NativeField::add($order, NativeField::SENT, $number, $carrier, $url, time(), $lines === array() ? null : $lines);

@@ -42,6 +42,36 @@ final class NativeField implements TrackingReader
         return true;
     }
 
+    /**
+     * More is in a parcel of ours: of each line the higher quantity counts. False when nothing is new, or the parcel is the whole order.
+     *
+     * @param array<int, array{id: int, quantity: int}> $lines everything that is told to be in it
+     */
+    public static function addLines(\WC_Order $order, string $meta, string $number, array $lines): bool
+    {
+        $list = Entries::of($order->get_meta($meta));
+        $changed = false;
+        foreach ($list as $place => $entry) {
+            if (($entry['number'] ?? '') === $number && isset($entry['lines']) && is_array($entry['lines'])) {
+                $known = array_column($entry['lines'], 'quantity', 'id');
+                foreach ($lines as $line) {
+                    $more = $line['quantity'] > ($known[$line['id']] ?? 0);
+                    $changed = $changed || $more;
+                    $known[$line['id']] = $more ? $line['quantity'] : $known[$line['id']];
+                }
+                $list[$place]['lines'] = array_map(
+                    static fn (int $id, int $quantity): array => array('id' => $id, 'quantity' => $quantity),
+                    array_keys($known),
+                    array_values($known)
+                );
+            }
+        }
+        if ($changed) {
+            $order->update_meta_data($meta, $list);
+        }
+        return $changed;
+    }
+
     public static function remove(\WC_Order $order, string $meta, string $number): void
     {
         $left = array();
