@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app import ledger, outbox, trades
 from app import messages as m
 from app.delivery import Delivered
-from app.models import Connection, Order, OrderPiece, Trade
+from app.models import Command, Connection, Order, OrderPiece, Trade
 from app.registry import ShopClient
 from app.rules import trade as rules
 from app.story import close_case, close_cases, order_case, tell
@@ -77,7 +77,7 @@ def deliver(session: Session, command: outbox.Claimed, shop: Connection, client:
     retail = session.scalars(select(Order).where(Order.id == command.order_id)).one()
     if retail.shop_order_id is None or retail.shop_status == m.ShopStatus.CANCELLED:
         return Delivered({"skipped": f"the shop's order is {retail.shop_status}"})
-    whole, completed = _nothing_left(session, retail), retail.shop_status == m.ShopStatus.COMPLETED
+    whole, completed = _nothing_left(session, retail), _is_completed(session, retail)
     shop_order_id = retail.shop_order_id
     session.commit()
     if whole and completed:
@@ -180,6 +180,16 @@ def _nothing_left(session: Session, retail: Order) -> bool:
         if piece.state != m.PieceState.CANCELLED
     ]
     return not live and not trades.foreign_lines(session, retail, known)
+
+
+def _is_completed(session: Session, retail: Order) -> bool:
+    """Whether the retailer's order is completed in his shop: he said so, or we have completed it and his word on that is still on its way."""
+    if retail.shop_status is not None and m.ShopStatus(retail.shop_status) in rules.TERMINAL:
+        return retail.shop_status == m.ShopStatus.COMPLETED
+    ours = select(Command.id).where(
+        Command.order_id == retail.id, Command.kind == "trade.completed", Command.state == "done"
+    )
+    return bool(session.scalar(select(ours.exists())))
 
 
 def _taken_back_in_shop(session: Session, retail: Order, lines: Mapping[str, int]) -> None:

@@ -129,6 +129,26 @@ def test_cancelled_after_shipping_gives_the_released_money_back(network: Network
     assert network.cases(network.boldt) == ["trade.cancelled_after_shipping"]
 
 
+def test_cancelled_at_once_after_shipping_is_mirrored_though_the_shop_has_not_told_of_its_completion(
+    network: Network,
+) -> None:
+    number = network.boldt.buys((listed(network), 1))
+    network.work()
+    network.anna.does("complete", network.anna.child().id, tracking=DHL)
+    deliver = network.boldt.shop.outbox.deliver_due
+    network.boldt.shop.outbox.deliver_due = lambda: None  # his events are still on their way
+    network.work()
+    assert (network.boldt.order(number).status, network.retail().shop_status) == ("completed", "processing")
+    network.anna.does("cancel", network.anna.child().id)
+    network.work()
+    assert network.boldt.order(number).status == "cancelled"
+    network.boldt.shop.outbox.deliver_due = deliver
+    network.work()
+    everything_went_back(network)
+    assert network.boldt.order(number).status == network.retail().shop_status == "cancelled"
+    assert network.cases(network.boldt) == ["trade.cancelled_after_shipping"]
+
+
 def test_cancelled_after_the_payout_leaves_the_supplier_owing(network: Network) -> None:
     network.boldt.buys((listed(network), 1))
     network.work()
