@@ -25,6 +25,7 @@ from app.flows import (
     label_sender,
     order_placed,
     order_shipped,
+    parcel_seen,
     pay,
     products_released,
     supplier_orders,
@@ -145,7 +146,7 @@ def _end_wait(session: Session, order_id: int, now: datetime) -> None:
         session.commit()
         return
     marketplace = session.get_one(Connection, order.connection_id)
-    order_shipped.wait_is_over(session, order, provider(marketplace.provider).capabilities, now)
+    order_shipped.wait_is_over(session, order, provider(marketplace.provider).can(marketplace.settings), now)
     session.commit()
     queues.ring("out", marketplace.id)
 
@@ -189,9 +190,8 @@ def look_after_money(session: Session, now: datetime) -> None:
 
 def keep_the_books(session: Session, now: datetime) -> None:
     """Money whose time has come is released (K11); every hour all invariants are looked at, and a broken one stops the money (reliability 4.3)."""
-    while len(ledger.release_due(session, now)) >= BATCH:
-        session.commit()
-    session.commit()
+    while _release_due(session, now) >= BATCH:
+        pass
     last = session.scalar(select(Heartbeat.at).where(Heartbeat.name == "ledger"))
     if last is not None and last <= now < last + timedelta(hours=1):
         return
@@ -204,6 +204,16 @@ def keep_the_books(session: Session, now: datetime) -> None:
     stmt = insert(Heartbeat).values(name="ledger", **values)
     session.execute(stmt.on_conflict_do_update(index_elements=["name"], set_=values))
     session.commit()
+
+
+def _release_due(session: Session, now: datetime) -> int:
+    """One transaction of money, then one for each story that tells of it. Answers how many parcels were released."""
+    released = ledger.release_due(session, now)
+    session.commit()
+    for trade_id, result in released:
+        parcel_seen.released_by_time(session, trade_id, result.amount)
+        session.commit()
+    return len(released)
 
 
 def beat(session: Session, now: datetime) -> None:

@@ -21,10 +21,11 @@ from app.commands import connecting, finding, opening, showing
 from app.commands.problems import stop
 from app.errors import Refused
 from app.extensions import db
-from app.flows import compare_money, pay, statements
+from app.flows import compare_money, parcel_seen, pay, statements
 from app.models import Connection, LedgerTransaction, Payment, Profile, Trade, TransferFile, TransferLine
 from app.papers import sepa as transfer_files
 from app.papers import statement as papers
+from app.rules import reasons
 
 if TYPE_CHECKING:
     from app.models import Account
@@ -318,6 +319,95 @@ def compare(connection: str | None) -> None:
             click.echo(f"{each.name} is being compared. In a few seconds: shopbridge cases")
 
 
+@money.command("recover")
+@finding.account_option
+@click.option("--currency", default="EUR", show_default=True)
+@click.option("--yes", is_flag=True, help="Do it; without it, only what would be taken back is shown.")
+@showing.json_option
+def recover(account: str, currency: str, yes: bool, as_json: bool) -> None:
+    """Take what the supplier ACCOUNT owes back out of an earlier payout, where his next sales do not cover it.
+
+    One payout is reversed, the one with the most left, up to the debt; run it again for the rest. The provider must be able to reverse a payout
+    (Stripe: a transfer reversal); by hand it is a payment that the supplier makes and you tick off.
+    """
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        now = datetime.now(UTC)
+        by = ledger.Source(BY, f"recover {now.isoformat()}", "recover.by_hand")
+        made = ledger.recover(db.session(), owner.id, currency.upper(), now, by)
+        if made is None:
+            stop(
+                f"Nothing can be taken back from {owner.name}: he owes nothing in {currency.upper()}, or no payout that was done has anything left."
+            )
+        amount = showing.money(made.amount, made.currency)
+        told = {
+            "payment": f"pay_{made.id}" if yes else None,
+            "amount_minor": made.amount,
+            "currency": made.currency,
+            "out_of": f"pay_{made.of_id}",
+            "done": yes,
+        }
+        if yes:
+            db.session.commit()
+            queues.ring("out", made.connection_id)
+        else:
+            db.session.rollback()
+        if as_json:
+            showing.as_json_text(told)
+            return
+        if yes:
+            click.echo(
+                f"{amount} are being taken back from {owner.name} out of {told['out_of']} ({told['payment']}). shopbridge money list"
+            )
+        else:
+            click.echo(
+                f"{amount} would be taken back from {owner.name} out of {told['out_of']}. To do it: --yes"
+            )
+
+
+# --- parcels -----------------------------------------------------------------------------------------------------------
+
+
+@money.command("seen")
+@click.argument("parcel", metavar="PARCEL")
+@click.option("--kind", type=click.Choice(["carrier_scan", "delivered"]), required=True)
+@click.option("--at", type=finding.Moment(), required=True, help="When: a time, or 30m, 2h, 14d ago.")
+@click.option("--number", help="Only this parcel of the trade, where PARCEL is a trade with several.")
+@showing.json_option
+def seen(parcel: str, kind: ledger.EvidenceKind, at: datetime, number: str | None, as_json: bool) -> None:
+    """The carrier has scanned or delivered PARCEL: its tracking number, or a trade (trd_12 or its key) for all its parcels.
+
+    Only release policies other than the tracking number wait for this (shopbridge network policy). Look at the carrier's own page, never take the
+    supplier's word: it is he who is paid. The first word of each kind counts.
+    """
+    with opening.bridge():
+        found = _trade_or_none(parcel)
+        given = number if found is not None else parcel
+        numbers = [found.id] if found is not None else parcel_seen.trades_of(db.session(), parcel)
+        now = datetime.now(UTC)
+        by = ledger.Source(BY, f"{kind} of {given or parcel} at {at.isoformat()}", "parcel.seen_by_hand")
+        rows = []
+        for trade_id in numbers:
+            done = parcel_seen.seen(db.session(), trade_id, kind, at, now=now, by=by, number=given)
+            db.session.commit()  # one trade is one transaction
+            rows.append(seen_row(done))
+        if as_json:
+            showing.as_json_text(rows)
+        for row in [] if as_json else rows:
+            click.echo(f"{row['trade']}: {row['released']} released. {row['waits']}".rstrip())
+
+
+def seen_row(done: parcel_seen.Seen) -> dict[str, Any]:
+    """What one word about a parcel did, for people and scripts."""
+    waits = [reasons.sentence(each.code, each.params, "en") for each in done.waits]
+    return {
+        "trade": f"trd_{done.trade_id}",
+        "released": showing.money(done.released, done.currency),
+        "released_minor": done.released,
+        "waits": " ".join(waits),
+    }
+
+
 # --- transfer files --------------------------------------------------------------------------------------------------
 
 
@@ -604,3 +694,9 @@ def _trade(word: str) -> Trade:
     if found is None:
         stop(f"There is no trade “{word}”.")
     return found
+
+
+def _trade_or_none(word: str) -> Trade | None:
+    """The trade that is named by its key or as trd_12; a bare number is a tracking number."""
+    told = word.strip()
+    return _trade(told) if told.startswith(("trd_", "dropshipping:")) else None

@@ -17,7 +17,7 @@ from app.commands import finding, opening, showing
 from app.commands.problems import stop
 from app.errors import Invalid, Refused
 from app.extensions import db
-from app.flows import catalogue, network_members, packing_slip, products_released
+from app.flows import catalogue, network_members, packing_slip, parcel_seen, products_released
 from app.models import Account, Connection, Partnership, PriceGroup, Product, Profile, Release, Trade
 from app.papers import slip
 from app.rules import reasons
@@ -275,6 +275,7 @@ _PARTNER = {
     "state": "state",
     "by": "by",
     "price_group": "price group",
+    "released": "money released by",
 }
 
 
@@ -287,6 +288,7 @@ def _partner(row: Partnership) -> dict[str, Any]:
         "state": row.state,
         "by": row.reason,
         "price_group": group.name if group is not None else None,
+        "released": _policy(row),
     }
 
 
@@ -554,6 +556,57 @@ def _trade(trade: Trade) -> dict[str, Any]:
         **{name: showing.money(value, trade.currency) for name, value in amounts.items()},
         "created_at": trade.created_at,
     }
+
+
+@network.command("received")
+@finding.account_option
+@click.argument("trade", metavar="TRADE")
+@click.option("--at", type=finding.Moment(), help="When the customer had it; default: now.")
+@click.option("--number", help="Only this parcel (tracking number), where the trade has several.")
+@showing.json_option
+def received(account: str, trade: str, at: datetime | None, number: str | None, as_json: bool) -> None:
+    """As the retailer, confirm that the parcel of TRADE (trd_12) has arrived. It counts as delivered for the release of the supplier's money (K11)."""
+    with opening.bridge():
+        owner, now = finding.account(db.session(), account), datetime.now(UTC)
+        done = parcel_seen.received(
+            db.session(), owner.id, finding.number(trade), at or now, now=now, number=number
+        )
+        db.session.commit()
+        waits = " ".join(reasons.sentence(each.code, each.params, "en") for each in done.waits)
+        told = {"trade": f"trd_{done.trade_id}", "released_minor": done.released, "waits": waits}
+        shown = {
+            "trade": told["trade"],
+            "released": showing.money(done.released, done.currency),
+            "waits": waits,
+        }
+        showing.answer(told if as_json else shown, as_json)
+
+
+@network.command("policy")
+@click.option("--account", required=True, metavar="NAME", help="The supplier.")
+@click.option("--with", "other", required=True, metavar="NAME", help="The retailer.")
+@click.argument("kind", type=click.Choice(["tracking", "carrier_scan", "delivered"]))
+@click.option("--days", type=click.IntRange(0, 90), default=0, show_default=True, help="After the delivery.")
+@showing.json_option
+def policy(account: str, other: str, kind: str, days: int, as_json: bool) -> None:
+    """As the operator, say when the supplier's money is released (K11): with a tracking number (default), the carrier's scan, or days after delivery.
+
+    It counts for orders from now on. `shopbridge money seen` and `shopbridge network received` tell what the stricter ones wait for.
+    """
+    with opening.bridge():
+        supplier, retailer = (finding.account(db.session(), name) for name in (account, other))
+        wanted = {"kind": kind, "days": days} if kind == "delivered" else {"kind": kind}
+        found = _between(supplier, retailer)
+        if found.supplier_id != supplier.id:
+            stop(f"“{supplier.name}” does not supply “{retailer.name}”: it is the other way round.")
+        found = network_members.set_policy(db.session(), found.id, wanted)
+        db.session.commit()
+        showing.answer({**_partner(found), "policy": found.policy if as_json else _policy(found)}, as_json)
+
+
+def _policy(row: Partnership) -> str:
+    days = f" + {row.policy['days']} days" if row.policy.get("days") else ""
+    return f"{row.policy.get('kind')}{days}"
 
 
 @network.command("packing-slip")

@@ -20,7 +20,7 @@ from app import accounts, messages, registry, reservations
 from app.errors import Invalid, Refused
 from app.models import Account, Case, Connection, Listing, Partnership, PriceGroup, Profile, Release
 from app.models.columns import table_of
-from app.rules import address, bank, vat_id
+from app.rules import address, bank, release_policy, vat_id
 from app.story import close_case, open_case
 
 Side = Literal["retailer", "supplier"]
@@ -411,6 +411,26 @@ def _of_group(which: Any) -> Any:
     """Listings whose retailer is in one of these price groups."""
     inside = select(Partnership.id).join(PriceGroup, PriceGroup.id == Partnership.price_group_id)
     return Listing.partnership_id.in_(inside.where(which))
+
+
+# --- when the supplier's money is released -----------------------------------------------------------------------------------------
+
+
+def set_policy(session: Session, partnership_id: int, policy: Mapping[str, Any]) -> Partnership:
+    """The operator's word on when money of two partners is released (K11): {"kind": "tracking" | "carrier_scan"} or {"kind": "delivered", "days": n}.
+
+    It counts for orders from now on; trades that there are keep theirs. Raises Refused("partnership.unknown"), Invalid("ledger.policy_wrong").
+    """
+    query = select(Partnership).where(Partnership.id == partnership_id).with_for_update()
+    found = session.scalar(query.execution_options(populate_existing=True))
+    if found is None:
+        raise Refused("partnership.unknown")
+    if isinstance(release_policy.policy_of(policy), release_policy.Nobody):
+        raise Invalid("ledger.policy_wrong", field="policy", most=release_policy.MAX_DAYS)
+    names = ("kind", "days") if policy["kind"] == "delivered" else ("kind",)
+    found.policy = {name: policy[name] for name in names}
+    session.flush()
+    return found
 
 
 def _group(session: Session, supplier_id: int, name: str) -> PriceGroup | None:

@@ -27,7 +27,7 @@ from tests.marketplaces.kaufland.conftest import running
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 
-from desk import Desk
+from desk import Desk, dhl
 
 Run = Callable[..., Result]
 IBAN = "DE89370400440532013000"
@@ -372,3 +372,42 @@ def test_the_provider_is_asked_and_compared_on_demand(
         select(Command.kind).where(Command.connection_id == made.id).order_by(Command.id)
     ).all()
     assert kinds == ["pay", "pay.ask", "pay.compare"]
+
+
+# --- debts and parcels --------------------------------------------------------------------------------------------------
+
+
+def test_a_debt_is_taken_out_of_an_earlier_payout_and_only_with_yes(
+    run: Run, desk: Desk, session: Session
+) -> None:
+    trade = desk.trade(((1, 500),))
+    desk.ship_all(trade)
+    paid = desk.pay()
+    assert paid is not None
+    assert "owes nothing" in says(run("recover", "--account", "Anna's Teeladen", "--yes", code=1))
+    desk.refund(trade, 300)
+    assert "3.00 EUR would be taken back" in run("recover", "--account", "Anna's Teeladen").stdout
+    assert session.scalars(select(Payment.id).where(Payment.kind == "reverse")).all() == []
+    made = told(run("recover", "--account", "Anna's Teeladen", "--yes", "--json"))
+    assert (made["amount_minor"], made["out_of"], made["done"]) == (300, f"pay_{paid.id}", True)
+    back = session.scalars(select(Payment).where(Payment.kind == "reverse")).one()
+    assert (f"pay_{back.id}", back.amount, back.state) == (made["payment"], 300, "due")
+    assert desk.balance("receivable", trade) == 0
+    run("recover", "--account", "Anna's Teeladen", "--yes", code=1)
+
+
+def test_the_operator_tells_what_the_carrier_says(run: Run, desk: Desk, session: Session) -> None:
+    scan, delivered = (
+        desk.trade(((1, 500),), policy=policy)
+        for policy in ({"kind": "carrier_scan"}, {"kind": "delivered", "days": 3})
+    )
+    number = dhl(77)
+    desk.ship(scan, 1, number=number)
+    desk.ship_all(delivered)
+    shown = told(run("seen", number, "--kind", "carrier_scan", "--at", "1s", "--json"))
+    assert shown == [{"trade": f"trd_{scan.id}", "released": "5.00 EUR", "released_minor": 500, "waits": ""}]
+    text = run("seen", f"trd_{delivered.id}", "--kind", "delivered", "--at", "1s").stdout
+    assert "0.00 EUR released" in text
+    assert "time is over" in text
+    assert "cannot be right" in says(run("seen", number, "--kind", "delivered", "--at", "2099-01-01", code=1))
+    assert "no parcel 4711 whose" in says(run("seen", "4711", "--kind", "delivered", "--at", "1s", code=1))

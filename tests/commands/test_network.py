@@ -298,3 +298,35 @@ def test_an_account_number_is_sealed_and_sealed_anew(
     finally:
         safe.bind(before)
     assert bytes(session.execute(text("SELECT bank FROM profile")).scalar_one()) != stored
+
+
+def test_the_operator_chooses_when_a_supplier_is_paid(
+    run: Run, session: Session, anna: Account, boldt: Account
+) -> None:
+    member(session, anna, "Anna e.K.")
+    member(session, boldt, "Boldt KG")
+    members.ask(session, boldt.id, anna.id)
+    pair = ("--account", "Anna", "--with", "Boldt")
+    assert told(run("policy", *pair, "delivered", "--days", "3", "--json"))["policy"] == {
+        "kind": "delivered",
+        "days": 3,
+    }
+    assert session.scalars(select(Partnership.policy)).one() == {"kind": "delivered", "days": 3}
+    assert "delivered + 3 days" in run("partners").stdout
+    assert "other way round" in says(
+        run("policy", "--account", "Boldt", "--with", "Anna", "tracking", code=1)
+    )
+    assert told(run("policy", *pair, "tracking", "--json"))["released"] == "tracking"
+
+
+def test_only_the_retailer_confirms_a_receipt(
+    run: Run, session: Session, anna: Account, boldt: Account
+) -> None:
+    member(session, anna, "Anna e.K.")
+    member(session, boldt, "Boldt KG")
+    pair = members.ask(session, boldt.id, anna.id)
+    shops = [accounts.connect_standard(session, each, each.name)[0] for each in (boldt, anna)]
+    trade, _, _ = a_trade(session, pair, *shops, goods(session, shops[1], "Assam"))
+    refused = says(run("received", "--account", "Anna", f"trd_{trade.id}", code=1))
+    assert "Only the retailer" in refused
+    assert "no parcel whose" in says(run("received", "--account", "Boldt", f"trd_{trade.id}", code=1))

@@ -125,6 +125,26 @@ MATRIX: dict[tuple[str, str], Row] = {
     ("GET", "/api/v1/network/trades/<trade_id>"): Row(
         lambda anna: f"/api/v1/network/trades/trd_{network(anna).trade.id}", stranger=404
     ),
+    ("POST", "/api/v1/network/trades/<trade_id>/received"): Row(
+        lambda anna: (
+            f"/api/v1/network/trades/trd_{network(anna).trade.id}/received?account=acc_{network(anna).boldt.id}"
+        ),
+        owner=403,  # she supplies it: only the retailer confirms
+        stranger=404,
+        operator=422,
+        body=lambda anna: {},
+    ),
+    ("POST", "/api/v1/network/parcels/seen"): Row(
+        lambda anna: "/api/v1/network/parcels/seen",
+        owner=403,
+        stranger=403,
+        operator=422,
+        body=lambda anna: {
+            "trade": f"trd_{network(anna).trade.id}",
+            "kind": "delivered",
+            "at": datetime.now(UTC).isoformat(),
+        },
+    ),
     ("GET", "/api/v1/network/money"): listing("network/money"),
     ("GET", "/api/v1/network/listings"): listing("network/listings"),
     ("GET", "/api/v1/network/releases"): listing("network/releases"),

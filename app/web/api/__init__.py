@@ -14,10 +14,21 @@ from werkzeug.exceptions import HTTPException
 
 from app.shops import envelope
 from app.web import answers, bodies
-from app.web.api import cases, commands, connections, events, network, offers, orders, shapes, supplier
+from app.web.api import (
+    cases,
+    commands,
+    connections,
+    events,
+    network,
+    offers,
+    orders,
+    parcels,
+    shapes,
+    supplier,
+)
 from app.web.api.caller import Stop, authenticate
 
-MODULES = (events, commands, orders, offers, connections, cases, network, supplier)
+MODULES = (events, commands, orders, offers, connections, cases, network, parcels, supplier)
 
 
 class BridgeApi(Api):
