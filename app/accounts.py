@@ -99,10 +99,24 @@ def connect_marketplace(
     )
     session.add(connection)
     session.flush()
-    for poll in provider.polls:
-        session.add(Schedule(connection_id=connection.id, kind=poll.kind, every=poll.every, failures=0))
+    _plan_looks(session, connection, provider)
     session.flush()
     return connection
+
+
+def _plan_looks(session: Session, connection: Connection, provider: registry.Provider) -> None:
+    """When the marketplace is asked for what; also after its settings have changed."""
+    looks = provider.looks(connection.settings)
+    query = select(Schedule).where(Schedule.connection_id == connection.id)
+    known = {row.kind: row for row in session.scalars(query)}
+    for look in looks:
+        row = known.pop(look.kind, None)
+        if row is None:
+            row = Schedule(connection_id=connection.id, kind=look.kind, failures=0)
+            session.add(row)
+        row.every, row.floor, row.pause = look.every, look.floor, look.every
+    for row in known.values():
+        session.delete(row)
 
 
 def connect_payment(
@@ -163,6 +177,7 @@ def change_marketplace(session: Session, connection: Connection, settings: Mappi
     loaded = _checked(provider.settings(), wanted)
     hidden = {key: loaded.pop(key) for key in provider.secret_settings if key in loaded}
     connection.settings, connection.secrets = loaded, {**sealed, "settings": hidden}
+    _plan_looks(session, connection, provider)
     session.execute(
         update(Offer)
         .where(Offer.connection_id == connection.id)

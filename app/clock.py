@@ -29,6 +29,7 @@ from app.flows import (
     pay,
     products_released,
     supplier_orders,
+    trade_overdue,
 )
 from app.models import (
     Attempt,
@@ -111,6 +112,31 @@ def ring_for_trades(session: Session, now: datetime) -> None:
     for connection_id in trades.waiting_networks(session, now):
         queues.ring("out", connection_id)
     for connection_id in label_sender.catch_up(session):
+        queues.ring("out", connection_id)
+    session.commit()
+
+
+def end_patience(session: Session, now: datetime) -> None:
+    """Goods held for orders that nobody pays for, and suppliers who do not answer (K6); each trade in a transaction of its own."""
+    patience = trade_overdue.Patience(
+        current_app.config["SHOPBRIDGE_NETWORK_UNPAID_DAYS"],
+        current_app.config["SHOPBRIDGE_NETWORK_ANSWER_WARN_HOURS"],
+        current_app.config["SHOPBRIDGE_NETWORK_ANSWER_HOURS"],
+    )
+    trade_overdue.begin_anew(session, now)
+    session.commit()
+    for step, found in (
+        (trade_overdue.free, trade_overdue.unpaid(session, now, patience)),
+        (trade_overdue.next_step, trade_overdue.unanswered(session, now)),
+    ):
+        for trade_id in found:
+            try:
+                step(session, trade_id, now, patience)
+                session.commit()
+            except Exception:  # one trade must not keep the others waiting (C10)
+                log.exception("trade.not_ended", trade=trade_id)
+                session.rollback()
+    for connection_id in sorted(outbox.given_work(session)):
         queues.ring("out", connection_id)
     session.commit()
 
@@ -228,6 +254,7 @@ PARTS: tuple[Callable[[Session, datetime], None], ...] = (
     ring_for_events,
     ring_for_commands,
     ring_for_trades,
+    end_patience,
     ring_for_polls,
     end_waits,
     catch_up_orders,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.messages import Reason
+from app.messages import OrderSeen, Reason
 
 
 @dataclass(frozen=True)
@@ -14,4 +14,7 @@ class Delivered:
     refused: Reason | None = None
     in_doubt: bool = (
         False  # it may have happened: a replay must know, and only a person can say that it did not
+    )
+    seen: OrderSeen | None = (
+        None  # the order as the marketplace shows it after the deed: taken in like any look
     )

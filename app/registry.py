@@ -41,9 +41,12 @@ class Capabilities:
     partial_cancel: bool = False
     refund_amounts: bool = False
     refund_readable: bool = False  # `read_refunded` is there: a refund of unknown outcome may be looked up
-    acceptance: Literal["none", "order", "pieces"] = (
-        "none"  # `accept_order` is there; of the whole order, or piece by piece
+    # `accept_order` is there: piece by piece, of the whole order only, or just as notice that the order has arrived (never refused).
+    acceptance: Literal["none", "notice", "order", "pieces"] = "none"
+    books_parcels: bool = (
+        False  # `ship` without a number makes the marketplace book the parcel and answers the number
     )
+    new_offer_batch: int = 25  # new offers in one push: each may take several calls
     return_tracking: bool = False  # a parcel without the number of its return label is refused (OTTO)
     ship_without_tracking: Literal["never", "special_carrier", "yes"] = "never"
     holiday: Literal["stock_zero", "on_hold", "closed_dates"] = "stock_zero"
@@ -98,6 +101,11 @@ class Provider:
     # What depends on the settings of one connection (an operator, a country, a kind of key); None: the same for all.
     capabilities_of: Callable[[Mapping[str, Any]], Capabilities] | None = None
     polls_of: Callable[[Mapping[str, Any]], Sequence[Poll]] | None = None
+    base_url_of: Callable[[Mapping[str, Any]], str] | None = None
+
+    def address(self, settings: Mapping[str, Any]) -> str | None:
+        """Where a connection with these settings is called, unless it names an address of its own (Connection.base_url)."""
+        return self.base_url_of(settings) if self.base_url_of else self.base_url
 
     def can(self, settings: Mapping[str, Any]) -> Capabilities:
         """What a connection with these settings can do."""
@@ -153,8 +161,8 @@ class AcceptsOrders(Protocol):
     def accept_order(self, order_id: str, accepted: Sequence[str], refused: Sequence[str]) -> m.OrderAnswer:
         """Accept these pieces of an order and refuse those, in one go; together they are all pieces that wait.
 
-        Also where the marketplace only wants to hear that the order has arrived (eMAG): then nothing is ever refused here. A repeat finds the
-        order accepted and answers `already`. Raises Unknown when the answer got lost; then `read_pieces` tells.
+        Acceptance "notice" (the marketplace only wants to hear that the order has arrived): nothing is ever refused. A repeat finds the
+        order answered and says `already`. Raises Unknown when the answer got lost; then it is called once more.
         """
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, text, update
@@ -19,14 +19,14 @@ from app import messages as m
 from app import plan, reservations
 from app.errors import ShopbridgeError
 from app.models import Account, Connection, Offer, Product
-from app.registry import MarketplaceClient, Provider
+from app.registry import AnswersLater, MarketplaceClient, Provider
 from app.rules import offers as rules
 from app.rules import pricing
 from app.story import close_cases, open_case
 
+SHOWN = ("price", "stock", "handling_days", "on", "shipping_group", "raw_state")
+NOT_A_TRY = ("pace.wait", "partner.resting")  # nothing has left this machine
 PARTNER_DOWN = 2  # step of the plan: when the marketplace is back after a day, an old stock must not stay on sale for another
-
-NEW_AT_ONCE = 25
 
 _REVISIONS = select(Offer.id, Offer.revision)
 _CLAIM = text("""
@@ -37,6 +37,13 @@ _CLAIM = text("""
           AND (lease_until IS NULL OR lease_until < now()) AND (external_ref IS NOT NULL) = :known
         ORDER BY next_attempt_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING id
+""")
+
+_TASKS = text("""
+    UPDATE offer SET task_due_at = now() + make_interval(secs => :lease)
+    WHERE task IN (SELECT DISTINCT task FROM offer WHERE connection_id = :connection AND task IS NOT NULL AND task_due_at <= now() LIMIT 50)
+      AND connection_id = :connection
+    RETURNING task
 """)
 
 
@@ -51,12 +58,15 @@ def push(
 ) -> int:
     """Push one batch. Answers how many offers were taken up; 0 = nothing was due. Raises Unavailable and the like after noting them."""
     token = secrets.token_hex(8)
-    batch = provider.capabilities.offer_batch
-    ids = _claim(session, marketplace, token, lease, batch, known=True)
-    ids = ids or _claim(session, marketplace, token, lease, min(batch, NEW_AT_ONCE), known=False)
+    can = provider.can(marketplace.settings)
+    ids = _claim(session, marketplace, token, lease, can.offer_batch, known=True)
+    few = min(can.offer_batch, can.new_offer_batch)
+    ids = ids or _claim(session, marketplace, token, lease, few, known=False)
     if not ids:
         session.commit()
         return 0
+    if can.numbers_offers:
+        _number(session, marketplace, ids)
     wanted = _compute(session, marketplace, provider, ids)
     revisions = {row.id: row.revision for row in session.execute(_REVISIONS.where(Offer.id.in_(wanted)))}
     session.commit()
@@ -82,9 +92,26 @@ def push(
 def _claim(
     session: Session, marketplace: Connection, token: str, lease: int, limit: int, *, known: bool
 ) -> list[int]:
-    """Offers that are on the marketplace already come first; new ones take several calls each, so few of them fit into a lease."""
+    """Offers that are on the marketplace already come first; new ones may take several calls each, so few of them fit into a lease."""
     found = {"token": token, "lease": lease, "connection": marketplace.id, "limit": limit, "known": known}
     return list(session.execute(_CLAIM, found).scalars())
+
+
+def _number(session: Session, marketplace: Connection, ids: Sequence[int]) -> None:
+    """Numbers for offers that have none yet. The counter only goes up, so no number ever means two things; its row lock keeps two workers apart."""
+    query = select(Offer).where(Offer.id.in_(ids), Offer.number.is_(None)).order_by(Offer.id)
+    bare = session.scalars(query).all()
+    if not bare:
+        return
+    last = session.execute(
+        update(Connection)
+        .where(Connection.id == marketplace.id)
+        .values(offer_numbers=Connection.offer_numbers + len(bare))
+        .returning(Connection.offer_numbers)
+    ).scalar_one()
+    for place, offer in enumerate(bare):
+        offer.number = last - len(bare) + 1 + place
+    session.flush()
 
 
 def _compute(
@@ -101,6 +128,7 @@ def _compute(
     shop = session.get(Connection, marketplace.shop_id) if marketplace.shop_id else None
     holiday = marketplace.holiday or session.get_one(Account, marketplace.account_id).holiday
     price_rule = pricing.from_settings(marketplace.settings.get("price_rule") or {"kind": "same"})
+    can = provider.can(marketplace.settings)
     doubled = _doubled(session, marketplace, [product.sku for _, product in rows if product.sku])
     wanted: dict[int, m.OfferWanted] = {}
     for offer, product in rows:
@@ -128,8 +156,37 @@ def _compute(
                 offer.revision
             )  # what is off and was never there needs no call
         else:
-            wanted[offer.id] = m.OfferWanted(**offer.desired, external_ref=offer.external_ref)
+            wanted[offer.id] = m.OfferWanted(
+                **offer.desired,
+                external_ref=offer.external_ref,
+                vat_percent=product.vat_percent,
+                number=offer.number,
+                product=_product_data(product) if can.creates_products else None,
+                was=_was(offer),
+            )
     return wanted
+
+
+def _was(offer: Offer) -> m.OfferShown | None:
+    """What the marketplace has confirmed, while nothing newer is on its way: only then a difference to it is all that must be sent."""
+    told = offer.confirmed
+    if told is None or offer.sent_revision != offer.confirmed_revision or offer.desired is None:
+        return None
+    return m.OfferShown(offer.desired["sku"], offer.external_ref, **{k: told.get(k) for k in SHOWN})
+
+
+def _product_data(product: Product) -> m.ProductData:
+    """The flat table that a merchant's mapping picks from (O5)."""
+    known = {
+        "sku": product.sku,
+        "gtin": product.gtin,
+        "title": product.title,
+        "brand": product.brand,
+        "category": product.network_category,
+        **{f"attribute:{name}": str(value) for name, value in product.extra.get("attributes", {}).items()},
+    }
+    fields = {name: str(value) for name, value in known.items() if value}
+    return m.ProductData(fields, tuple(product.extra.get("images", ())), product.parent_external_id)
 
 
 def _wish(offer: Offer, verdict: rules.Desired | rules.Blocked) -> dict[str, Any] | None:
@@ -251,17 +308,16 @@ def _write_down(
             continue
         offer.sent, offer.sent_at, offer.attempts = offer.desired, now, 0
         offer.sent_revision = revisions[offer.id]
+        offer.task, offer.task_due_at = answer.task, now if answer.task else None
+        if answer.task is not None:
+            well.append(subject)
+            if want.on and offer.state != m.OfferState.OFF:
+                _say(offer, m.OfferState.WAITING, m.Reason("offer.in_process"))
+            continue
         if not answer.ok:
             reason = answer.reason or m.Reason("offer.refused")
             _say(offer, answer.state, reason)
-            open_case(
-                session,
-                account_id=offer.account_id,
-                connection_id=marketplace.id,
-                subject=subject,
-                code=reason.code,
-                params={"sku": want.sku, **reason.params},
-            )
+            _refused(session, marketplace, offer, want.sku, reason)
             continue
         well.append(subject)
         if answer.shown is not None:
@@ -273,6 +329,90 @@ def _write_down(
         if want.on and offer.state != m.OfferState.OFF:
             _say(offer, answer.state, answer.reason)
     close_cases(session, account_id=marketplace.account_id, subjects=well)
+
+
+def collect(session: Session, marketplace: Connection, client: AnswersLater, *, lease: int) -> int:
+    """Ask what became of offers that the marketplace took for processing. Answers how many are decided now.
+
+    An offer that changes meanwhile is sent again under another task; what an old task says is not asked any more. A task that ends without a word
+    about an offer has lost it: it is sent once more.
+    """
+    found = session.execute(_TASKS, {"connection": marketplace.id, "lease": lease}).scalars()
+    due = sorted(set(found))
+    session.commit()
+    if not due:
+        return 0
+    decided = 0
+    for seen in client.read_tasks(due):
+        decided += _decide(session, marketplace, seen)
+        session.commit()
+    return decided
+
+
+def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen) -> int:
+    now = datetime.now(UTC)
+    rows = session.execute(
+        select(Offer, Product.sku)
+        .join(Product, Product.id == Offer.product_id)
+        .where(Offer.connection_id == marketplace.id, Offer.task == seen.task)
+        .order_by(Offer.id)
+        .with_for_update(of=Offer)
+    ).all()
+    if not seen.done:
+        for offer, _ in rows:
+            offer.task_due_at = now + timedelta(seconds=max(1, seen.again_in))
+        return 0
+    answers = {answer.sku: answer for answer in seen.answers}
+    well: list[str] = []
+    for offer, sku in rows:
+        offer.task = offer.task_due_at = None
+        answer = answers.get(str((offer.sent or {}).get("sku") or sku))
+        if answer is None or answer.retry:
+            offer.revision += 1  # what was sent is not there
+            _postpone(offer, (answer and answer.reason) or m.Reason("offer.lost_in_process"), 1.0)
+        elif answer.task is not None:
+            offer.task, offer.task_due_at = answer.task, now + timedelta(seconds=max(1, seen.again_in))
+        else:
+            _end(session, marketplace, offer, answer, now, well)
+    close_cases(session, account_id=marketplace.account_id, subjects=well)
+    return len(rows)
+
+
+def _end(
+    session: Session,
+    marketplace: Connection,
+    offer: Offer,
+    answer: m.OfferAnswer,
+    now: datetime,
+    well: list[str],
+) -> None:
+    """What the marketplace decided about one offer."""
+    if answer.shown is not None and answer.shown.external_ref:
+        offer.external_ref = answer.shown.external_ref
+    if not answer.ok:
+        reason = answer.reason or m.Reason("offer.refused")
+        _say(offer, answer.state, reason)
+        _refused(session, marketplace, offer, answer.sku, reason)
+        return
+    well.append(f"offer/{offer.id}")
+    sent = offer.sent or {}
+    offer.confirmed = (
+        _shown(answer.shown) if answer.shown is not None else {name: sent.get(name) for name in SHOWN}
+    )
+    offer.confirmed_revision, offer.confirmed_at = offer.sent_revision, now
+    if sent.get("on") and offer.state != m.OfferState.OFF:
+        _say(offer, answer.state, answer.reason)
+
+
+def _refused(session: Session, marketplace: Connection, offer: Offer, sku: str, reason: m.Reason) -> None:
+    open_case(
+        session,
+        account_id=offer.account_id,
+        connection_id=marketplace.id,
+        subject=f"offer/{offer.id}",
+        code=reason.code,
+        params={"sku": sku, **reason.params},
+    )
 
 
 def _again_where_lost(session: Session, token: str, wanted: dict[int, m.OfferWanted]) -> None:
@@ -295,7 +435,12 @@ def _later(session: Session, token: str, ids: Sequence[int], error: ShopbridgeEr
         .with_for_update()
     )
     for offer in rows:
-        _postpone(offer, m.Reason(error.code, plan.jsonable(error.params)), scale, most=PARTNER_DOWN)
+        if error.code in NOT_A_TRY:
+            offer.next_attempt_at = datetime.now(UTC) + timedelta(
+                seconds=getattr(error, "retry_after", None) or 1
+            )
+        else:
+            _postpone(offer, m.Reason(error.code, plan.jsonable(error.params)), scale, most=PARTNER_DOWN)
         if offer.desired is None:
             offer.stale = True
         offer.lease_token = offer.lease_until = None

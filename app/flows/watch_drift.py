@@ -62,7 +62,12 @@ def compare(session: Session, marketplace: Connection, shown: Iterable[m.OfferSh
     ).all()
     drifted = 0
     for offer, product in rows:
-        if offer.stale or offer.sent is None or offer.sent_revision < offer.revision:
+        if (
+            offer.stale
+            or offer.sent is None
+            or offer.sent_revision < offer.revision
+            or offer.task is not None
+        ):
             continue  # a newer wish is on its way; what is shown now says nothing
         drifted += _hold_against(session, marketplace, offer, by_sku[product.sku or ""])
     return drifted

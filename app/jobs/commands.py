@@ -15,12 +15,14 @@ from flask import current_app
 from sqlalchemy import text
 
 from app import inbox, outbox, queues
+from app import messages as m
 from app.delivery import Delivered
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable, Unknown
 from app.extensions import db
 from app.flows import (
     compare_money,
     label_sender,
+    order_accepted,
     order_cancelled,
     order_noted,
     order_placed,
@@ -62,6 +64,7 @@ DELIVERIES: dict[str, Callable[..., Delivered]] = {
     "trade.status": trade_status.deliver,
     "trade.cancel": trade_cancelled.deliver,
     "trade.completed": trade_shipped.deliver_completed,
+    "accept_order": order_accepted.deliver,
     "ship": order_shipped.deliver_ship,
     "cancel": order_cancelled.deliver_to_marketplace,
     "refund": order_returned.deliver_refund,
@@ -149,6 +152,8 @@ class Outbox:
             if connection.role == "network" and command.kind == "ship":
                 # What left the supplier's house means money and news for the retailer, in the same transaction (K11).
                 trade_shipped.left(self.session, command, connection)
+            if done.seen is not None:
+                self._take_in(connection, done.seen)
             if done.refused is not None:
                 refusal = Refused(done.refused.code, **done.refused.params)
                 outbox.refuse(self.session, command, refusal, in_doubt=done.in_doubt)
@@ -173,6 +178,11 @@ class Outbox:
             self.partner.command_id = None
         for connection_id in sorted({*self._neighbours(), *outbox.given_work(self.session)}):
             queues.ring("out", connection_id)
+
+    def _take_in(self, connection: Connection, seen: m.OrderSeen) -> None:
+        """The marketplace has shown the order after a deed: as good as a look at it (C1)."""
+        for order in order_placed.receive(self.session, connection, seen):
+            order_cancelled.from_marketplace(self.session, order)
 
     def _failed(self, command: outbox.Claimed, error: ShopbridgeError) -> None:
         """Refused waits for a person; everything else comes back by the plan. In doubt stays in doubt until somebody has read back."""
@@ -255,6 +265,8 @@ class Outbox:
         )
 
     def _offers(self, connection: Connection) -> None:
+        if self.partner.provider.can(connection.settings).answers_later:
+            push_offers.collect(self.session, connection, self.partner.client, lease=self.lease)
         while push_offers.push(
             self.session,
             connection,

@@ -57,10 +57,11 @@ class Partner:
         self.connection_id, self.account_id = connection.id, connection.account_id
         self.provider = provider(connection.provider)
         self.command_id: int | None = None
-        own_address = connection.base_url not in {None, self.provider.base_url}
+        address = self.provider.address(connection.settings)
+        own_address = connection.base_url not in {None, address}
         door = outbound.Door(
             connection=connection.id,
-            base_url=connection.base_url or self.provider.base_url or "",
+            base_url=connection.base_url or address or "",
             egress="tenant_url" if own_address else self.provider.egress,
             allow_loopback=current_app.config["SHOPBRIDGE_ALLOW_LOOPBACK"],
             pace=self.provider.pace,

@@ -16,7 +16,7 @@ from sqlalchemy import text, update
 from app import outbox, queues
 from app.errors import Refused, ShopbridgeError, Unavailable
 from app.extensions import db
-from app.flows import order_cancelled, order_placed, order_returned, watch_drift
+from app.flows import order_accepted, order_cancelled, order_placed, order_returned, watch_drift
 from app.jobs.partner import Partner, note_trouble, rests
 from app.models import Connection, Schedule
 from app.story import close_case, open_case
@@ -87,13 +87,16 @@ class Polls:
         started = datetime.now(UTC)
         schedule = self.session.get_one(Schedule, schedule_id)
         kind, since = schedule.kind, schedule.seen_until
-        every = current_app.config["SHOPBRIDGE_POLL_SECONDS"] or schedule.every
+        always: int | None = current_app.config["SHOPBRIDGE_POLL_SECONDS"]
+        every = always or schedule.every
+        pause = min(schedule.every, 2 * max(schedule.floor, schedule.pause))
         self.session.commit()
         lost = 0
         try:
             for page in self._pages(kind, since - OVERLAP[kind] if since else None, started):
                 lost += self._page(kind, page)
                 for given in sorted(outbox.given_work(self.session)):
+                    pause = schedule.floor  # something came, so more may come (C1)
                     queues.ring("out", given)
                 self._renew(schedule_id)
         except ShopbridgeError as error:
@@ -114,7 +117,8 @@ class Polls:
                 last_ok_at=started,
                 failures=0,
                 lease_until=None,
-                due_at=started + timedelta(seconds=every),
+                pause=pause,
+                due_at=started + timedelta(seconds=always or pause),
             )
         )
         connection = self.session.get_one(Connection, self.connection_id)
@@ -177,6 +181,8 @@ class Polls:
             return
         for order in order_placed.receive(self.session, connection, seen):
             order_cancelled.from_marketplace(self.session, order)
+            if seen.awaits_acceptance:
+                order_accepted.want(self.session, order, self.partner.provider.can(connection.settings))
 
     def _failed(self, schedule_id: int, error: ShopbridgeError, every: int) -> None:
         """The window of the look is not moved on, so nothing that was missed is lost. What cannot be read needs a person, not a hurry."""

@@ -96,6 +96,31 @@ class MarketplaceOptions(Schema):
         },
     )
 
+    accept_orders = fields.String(
+        load_default="always",
+        validate=validate.OneOf(("always", "in_stock", "by_hand")),
+        metadata={
+            "label": _said("Bestellungen annehmen", "Accept orders"),
+            "help": _said(
+                "Wo der Marktplatz eine Annahme verlangt: immer; nur was auf Lager ist (der Rest wird abgelehnt); oder von Hand.",
+                "Where the marketplace wants orders accepted: always; only what is in stock (the rest is refused); or by hand.",
+            ),
+        },
+    )
+    price_guard_percent = fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(min=1, max=99),
+        metadata={
+            "label": _said("Vorsicht bei zu niedrigen Preisen", "Beware of prices that are too low"),
+            "help": _said(
+                "Liegt der Preis einer Bestellung so viele Prozent unter dem Angebot, wird sie nicht von selbst angenommen. Leer: nie.",
+                "An order whose price is so many percent below the offer is not accepted by itself. Empty: never.",
+            ),
+        },
+    )
+
     @validates("price_rule")
     def price_rule_makes_sense(self, value: Any, **_: Any) -> None:
         try:

@@ -45,6 +45,7 @@ class Connection(Model):
     shop_id: Mapped[Big | None]
     sync: Mapped[bool] = mapped_column(default=True)  # I6: off = send no offers, they stay as last sent
     holiday: Mapped[bool] = mapped_column(default=False)
+    offer_numbers: Mapped[int] = mapped_column(default=0)  # the last number given to an offer; never goes back
     paused_until: Mapped[Time | None]
     last_sequence: Mapped[Big | None]
     last_event_at: Mapped[Time | None]
@@ -57,7 +58,7 @@ class Connection(Model):
 
 
 class Schedule(Model):
-    """When a marketplace is asked next, and how far the last successful look reached (`seen_until`)."""
+    """When a marketplace is asked next, and how far the last successful look reached (`seen_until`). Times in seconds (Poll)."""
 
     __tablename__ = "schedule"
     __table_args__ = (
@@ -69,6 +70,8 @@ class Schedule(Model):
     connection_id: Mapped[Big] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
     kind: Mapped[Words]
     every: Mapped[int]
+    floor: Mapped[int]
+    pause: Mapped[int]  # seconds until the next look: `floor` while something comes, growing to `every`
     due_at: Mapped[Time] = mapped_column(server_default=func.now())
     lease_token: Mapped[Words | None]
     lease_until: Mapped[Time | None]

@@ -17,6 +17,7 @@ class Offer(Model):
     __tablename__ = "offer"
     __table_args__ = (
         UniqueConstraint("product_id", "connection_id"),
+        UniqueConstraint("connection_id", "number"),
         UniqueConstraint("account_id", "id"),
         ForeignKeyConstraint(
             ["account_id", "connection_id"],
@@ -43,6 +44,7 @@ class Offer(Model):
             "next_attempt_at",
             postgresql_where=text("stale OR sent_revision < revision"),
         ),
+        Index("ix_offer_task", "connection_id", "task_due_at", postgresql_where=text("task IS NOT NULL")),
     )
 
     id: Mapped[Key]
@@ -52,6 +54,9 @@ class Offer(Model):
     on: Mapped[bool] = mapped_column("switched_on", default=True)  # I5
     overrides: Mapped[Json] = mapped_column(default=dict)  # I4: price, stock, handling_days, shipping_group
     external_ref: Mapped[Words | None]
+    number: Mapped[int | None]  # ours, where the marketplace wants one (Capabilities.numbers_offers)
+    task: Mapped[Words | None]  # what was sent last is being processed there under this id
+    task_due_at: Mapped[Time | None]  # when to ask what became of it
     stale: Mapped[bool] = mapped_column(default=True)
     desired: Mapped[Json | None]
     revision: Mapped[Big] = mapped_column(default=0)

@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("shop_id", sa.BigInteger(), nullable=True),
         sa.Column("sync", sa.Boolean(), nullable=False),
         sa.Column("holiday", sa.Boolean(), nullable=False),
+        sa.Column("offer_numbers", sa.Integer(), nullable=False),
         sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_sequence", sa.BigInteger(), nullable=True),
         sa.Column("last_event_at", sa.DateTime(timezone=True), nullable=True),
@@ -386,6 +387,8 @@ def upgrade() -> None:
         sa.Column("connection_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("every", sa.Integer(), nullable=False),
+        sa.Column("floor", sa.Integer(), nullable=False),
+        sa.Column("pause", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("lease_token", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
@@ -566,6 +569,9 @@ def upgrade() -> None:
         sa.Column("switched_on", sa.Boolean(), nullable=False),
         sa.Column("overrides", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("external_ref", sa.Text(), nullable=True),
+        sa.Column("number", sa.Integer(), nullable=True),
+        sa.Column("task", sa.Text(), nullable=True),
+        sa.Column("task_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stale", sa.Boolean(), nullable=False),
         sa.Column("desired", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("revision", sa.BigInteger(), nullable=False),
@@ -607,7 +613,15 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_offer")),
         sa.UniqueConstraint("account_id", "id", name=op.f("uq_offer_account_id_id")),
+        sa.UniqueConstraint("connection_id", "number", name=op.f("uq_offer_connection_id_number")),
         sa.UniqueConstraint("product_id", "connection_id", name=op.f("uq_offer_product_id_connection_id")),
+    )
+    op.create_index(
+        "ix_offer_task",
+        "offer",
+        ["connection_id", "task_due_at"],
+        unique=False,
+        postgresql_where=sa.text("task IS NOT NULL"),
     )
     op.create_index(
         "ix_offer_work",
@@ -693,6 +707,8 @@ def upgrade() -> None:
         sa.Column("carrier_name", sa.Text(), nullable=True),
         sa.Column("carrier_source", sa.Text(), nullable=False),
         sa.Column("further", sa.Boolean(), nullable=False),
+        sa.Column("return_number", sa.Text(), nullable=True),
+        sa.Column("return_carrier", sa.Text(), nullable=True),
         sa.Column("piece_ids", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
@@ -1291,6 +1307,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_offer_work", table_name="offer", postgresql_where=sa.text("stale OR sent_revision < revision")
     )
+    op.drop_index("ix_offer_task", table_name="offer", postgresql_where=sa.text("task IS NOT NULL"))
     op.drop_table("offer")
     op.drop_index("ix_listing_product", table_name="listing")
     op.drop_index(op.f("ix_listing_partnership_id"), table_name="listing")

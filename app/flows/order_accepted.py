@@ -1,0 +1,141 @@
+"""Some marketplaces want an answer before an order is an order: accepted, refused in part, or only noticed (Mirakl OR21, Octopia, eMAG).
+
+Stock is held from the first look on, so what is accepted is there. What may go wrong: nobody answers and the marketplace cancels the order after a
+while. Therefore an order is accepted at once, unless the merchant wants to decide himself or its price looks like a mistake; then a case says so.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import messages as m
+from app import outbox, reservations
+from app.delivery import Delivered
+from app.models import Connection, Offer, Order, OrderLine, OrderPiece, Product
+from app.registry import AcceptsOrders, Capabilities
+from app.rules import status, stock
+from app.story import close_case, order_case, tell
+
+WAITS = "order.awaits_acceptance"
+
+
+def want(session: Session, order: Order, can: Capabilities) -> None:
+    """An order, locked, wants an answer: give it by the merchant's rule, once for the pieces that wait now."""
+    pieces = _waiting(session, order)
+    if not pieces:
+        return
+    settings = session.get_one(Connection, order.connection_id).settings
+    too_cheap = _too_cheap(session, order, pieces, settings.get("price_guard_percent"))
+    if can.acceptance != "notice" and (too_cheap or settings.get("accept_orders") == "by_hand"):
+        order_case(session, order, WAITS, line=too_cheap or None)
+        return
+    refused = _not_there(session, order, pieces) if settings.get("accept_orders") == "in_stock" else []
+    if can.acceptance == "notice":
+        refused = []
+    elif can.acceptance == "order" and refused:
+        refused = pieces
+    _write(session, order, pieces, refused)
+
+
+def by_hand(session: Session, order: Order, *, accept: bool) -> bool:
+    """The merchant decides about everything that waits. Answers whether anything did."""
+    pieces = _waiting(session, order)
+    if pieces:
+        _write(session, order, pieces, [] if accept else pieces)
+    return bool(pieces)
+
+
+def deliver(
+    session: Session, command: outbox.Claimed, marketplace: Connection, client: AcceptsOrders
+) -> Delivered:
+    """Tell the marketplace. A repeat needs no reading back: a client finds an answered order and says so (AcceptsOrders)."""
+    order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    refused = set(command.payload["refuse"])
+    wanted = _by_id(session, [*command.payload["accept"], *refused])
+    accepted_ids = [piece.external_id for piece in wanted if piece.id not in refused]
+    refused_ids = [piece.external_id for piece in wanted if piece.id in refused]
+    root_id = order.external_id
+    session.commit()
+    answer = client.accept_order(root_id, accepted_ids, refused_ids)
+    return _answered(session, command, answer, refused)
+
+
+def _answered(
+    session: Session, command: outbox.Claimed, answer: m.OrderAnswer, refused: set[int]
+) -> Delivered:
+    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    by_id = {each.external_id: each for each in answer.pieces}
+    problem = None
+    for piece in _by_id(session, [*command.payload["accept"], *refused]):
+        told = by_id.get(piece.external_id)
+        if told is None or told.ok:
+            after = m.PieceState.CANCELLED if piece.id in refused else told.state if told else None
+            piece.state = status.piece_after(m.PieceState(piece.state), after or m.PieceState(piece.state))
+            if piece.state == m.PieceState.CANCELLED:
+                piece.cancel_asked_by = "shop" if piece.id in refused else piece.cancel_asked_by
+                reservations.release(session, [piece.id])
+        else:
+            problem = told.reason or m.Reason("partner.refused", {"operation": "accept_order"})
+            order_case(session, order, problem.code, part=f"accept/{piece.external_id}", **problem.params)
+    if problem is None:
+        close_case(session, account_id=order.account_id, subject=f"order/{order.id}", code=WAITS)
+        accepted = len(command.payload["accept"])
+        tell(session, order, "order.accepted", command_id=command.id, pieces=accepted, refused=len(refused))
+    return Delivered({"accepted": len(command.payload["accept"])}, problem, seen=answer.seen)
+
+
+def _write(session: Session, order: Order, pieces: list[OrderPiece], refused: list[OrderPiece]) -> None:
+    """The key names the first piece: pieces that join the order later are answered on their own."""
+    refuse = [piece.id for piece in refused]
+    accept = [piece.id for piece in pieces if piece.id not in refuse]
+    key = f"accept_order:{pieces[0].id}"
+    payload = {"accept": accept, "refuse": refuse}
+    outbox.write_for_order(session, order, order.connection_id, "accept_order", key, payload)
+
+
+def _waiting(session: Session, order: Order) -> list[OrderPiece]:
+    query = select(OrderPiece).where(
+        OrderPiece.order_id == order.id, OrderPiece.state == m.PieceState.ANNOUNCED
+    )
+    return list(session.scalars(query.order_by(OrderPiece.id)))
+
+
+def _by_id(session: Session, ids: list[int]) -> list[OrderPiece]:
+    return list(session.scalars(select(OrderPiece).where(OrderPiece.id.in_(ids)).order_by(OrderPiece.id)))
+
+
+def _not_there(session: Session, order: Order, pieces: list[OrderPiece]) -> list[OrderPiece]:
+    """Pieces for which there is no stock: the last ones of each product, as many as are promised too much."""
+    by_product: dict[int, list[OrderPiece]] = defaultdict(list)
+    lines = {
+        line.id: line for line in session.scalars(select(OrderLine).where(OrderLine.order_id == order.id))
+    }
+    for piece in pieces:
+        product_id = lines[piece.line_id].product_id
+        if product_id is not None:
+            by_product[product_id].append(piece)
+    held = reservations.held(session, by_product)
+    missing: list[OrderPiece] = []
+    for product in session.scalars(select(Product).where(Product.id.in_(by_product))):
+        short = stock.oversold_by(product.stock, held.get(product.id, 0))
+        missing += by_product[product.id][-short:] if short else []
+    return missing
+
+
+def _too_cheap(session: Session, order: Order, pieces: list[OrderPiece], percent: int | None) -> str:
+    """The title of a line that was sold for so many percent less than it was offered for; "" when there is none."""
+    if percent is None:
+        return ""
+    offered = select(OrderLine.id, OrderLine.title, Offer.sent).join(
+        Offer, (Offer.product_id == OrderLine.product_id) & (Offer.connection_id == order.connection_id)
+    )
+    lines = {row.id: row for row in session.execute(offered.where(OrderLine.order_id == order.id))}
+    for piece in pieces:
+        row = lines.get(piece.line_id)
+        price = (row.sent or {}).get("price") if row else None
+        if row and price and piece.price * 100 < price * (100 - percent):
+            return str(row.title)
+    return ""
