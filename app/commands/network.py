@@ -455,7 +455,9 @@ def _offered(item: catalogue.Item) -> dict[str, Any]:
         "title": item.title,
         "gtin": item.gtin,
         "supplier": item.supplier,
-        "dealer_price": showing.money(item.dealer_price, item.currency),
+        "dealer_price": None
+        if item.dealer_price is None
+        else showing.money(item.dealer_price, item.currency),
         "recommended_price": None if recommended is None else showing.money(recommended, item.currency),
         "stock": item.stock,
         "listed": item.listed,

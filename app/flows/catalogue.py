@@ -47,16 +47,16 @@ class Item:
     """One product of the catalogue. Prices are gross minor units of `currency`; `dealer_price` after the retailer's price group.
 
     `listed`: it is in this retailer's shop, then `state` and `reason` tell how it stands there (models.Listing). They also tell of one that he
-    took and deleted in his shop.
+    took and deleted in his shop. One that he lists and that is not offered any more stays with its reason (K4): no `dealer_price`, stock 0.
     """
 
     product_id: int
     title: str
     gtin: str | None
     brand: str | None
-    category: str
+    category: str | None
     image: str | None
-    dealer_price: int
+    dealer_price: int | None
     recommended_price: int | None
     currency: str
     stock: int
@@ -95,8 +95,9 @@ class Listed:
 
 
 def search(session: Session, shop: Connection, query: Query) -> Found:
-    """What this retailer may list in his shop, best match of the words first, then by title."""
-    asked = _offered(shop.account_id, shop.id).where(*_filters(query))
+    """What this retailer may list in his shop, and what he lists though it is not offered any more (K4), by title."""
+    known = _known(shop.account_id, shop.id).where(or_(_ON_OFFER, _IS_LISTED))
+    asked = known.where(*_filters(query))
     total = session.scalar(select(func.count()).select_from(asked.subquery())) or 0
     page, size = max(1, query.page), min(max(1, query.per_page), 100)
     order = (func.lower(Product.title), Product.id)
@@ -178,8 +179,22 @@ _DEALER = (Release.price * (10_000 - _DISCOUNT) + 5_000) // 10_000
 _COMPANY = Profile.address["company"].astext
 
 
+_ON_OFFER = and_(
+    Release.state == "released",
+    Partnership.state == "active",
+    Product.deleted.is_(False),
+    Product.kind.in_(SELLABLE_KINDS),
+)
+_IS_LISTED = and_(Listing.id.is_not(None), Listing.state != "withdrawn")
+
+
 def _offered(retailer_id: int, shop_id: int) -> Select[Any]:
     """Released products of the suppliers that this retailer works with, each with his conditions and his listing."""
+    return _known(retailer_id, shop_id).where(_ON_OFFER)
+
+
+def _known(retailer_id: int, shop_id: int) -> Select[Any]:
+    """Products of every supplier that this retailer ever asked; the caller says which of them he may see."""
     return (
         select(
             Product,
@@ -187,24 +202,20 @@ def _offered(retailer_id: int, shop_id: int) -> Select[Any]:
             Partnership.id.label("partnership_id"),
             _DISCOUNT.label("discount_bp"),
             _COMPANY.label("company"),
+            func.coalesce(_ON_OFFER, False).label("on_offer"),
             Connection.key.label("supplier_shop"),
             Connection.settings.label("settings"),
             Listing,
         )
-        .join(Release, and_(Release.product_id == Product.id, Release.state == "released"))
+        .outerjoin(Release, Release.product_id == Product.id)
         .join(
             Partnership,
-            and_(
-                Partnership.supplier_id == Product.account_id,
-                Partnership.retailer_id == retailer_id,
-                Partnership.state == "active",
-            ),
+            and_(Partnership.supplier_id == Product.account_id, Partnership.retailer_id == retailer_id),
         )
         .join(Profile, Profile.account_id == Product.account_id)
         .join(Connection, Connection.id == Product.connection_id)
         .outerjoin(PriceGroup, PriceGroup.id == Partnership.price_group_id)
         .outerjoin(Listing, and_(Listing.product_id == Product.id, Listing.shop_id == shop_id))
-        .where(Product.deleted.is_(False), Product.kind.in_(SELLABLE_KINDS))
         .execution_options(populate_existing=True)
     )
 
@@ -231,10 +242,9 @@ def _filters(query: Query) -> list[ColumnElement[bool]]:
     if query.minimum_margin is not None:
         # Not divided: a product without a recommended price has no margin, and none is counted as enough.
         left = (Product.price - _DEALER) * 100
-        found.append(and_(Product.price > 0, left >= Product.price * query.minimum_margin))
+        found.append(and_(_ON_OFFER, Product.price > 0, left >= Product.price * query.minimum_margin))
     if query.listed is not None:
-        is_listed = and_(Listing.id.is_not(None), Listing.state != "withdrawn")
-        found.append(is_listed if query.listed else ~func.coalesce(is_listed, False))
+        found.append(_IS_LISTED if query.listed else ~func.coalesce(_IS_LISTED, False))
     return found
 
 
@@ -246,7 +256,7 @@ def _escaped(word: str) -> str:
 def _item(row: Any, held: int) -> Item:
     product: Product = row.Product
     listing: Listing | None = row.Listing
-    dealer = trade.unit_price(row.Release.price, row.discount_bp)
+    dealer = trade.unit_price(row.Release.price, row.discount_bp) if row.on_offer else None
     listed = listing is not None and listing.state != "withdrawn"
     told = listing if listing is not None and (listed or listing.reason_code == GONE) else None
     return Item(
@@ -254,15 +264,15 @@ def _item(row: Any, held: int) -> Item:
         title=product.title,
         gtin=product.gtin,
         brand=product.brand,
-        category=row.Release.category,
+        category=None if row.Release is None else row.Release.category,
         image=next(iter(product.extra.get("images") or ()), None),
         dealer_price=dealer,
         recommended_price=product.price,
         currency=product.currency or "EUR",
-        stock=sellable(product, row.settings, held),
+        stock=sellable(product, row.settings, held) if row.on_offer else 0,
         supplier_id=product.account_id,
         supplier=row.company or "",
-        margin_percent=rules.margin_percent(product.price, dealer),
+        margin_percent=None if dealer is None else rules.margin_percent(product.price, dealer),
         listed=listed,
         state=told.state if told is not None else None,
         reason=m.Reason(told.reason_code, told.reason_params)

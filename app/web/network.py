@@ -326,7 +326,7 @@ def _item_shown(item: catalogue.Item, locale: str) -> dict[str, Any]:
         "product": f"prd_{item.product_id}",
         **{name: getattr(item, name) for name in plain},
         "supplier_id": f"acc_{item.supplier_id}",
-        "dealer_price": network_forms.hundredths(item.dealer_price),
+        "dealer_price": None if item.dealer_price is None else network_forms.hundredths(item.dealer_price),
         "recommended_price": None
         if item.recommended_price is None
         else network_forms.hundredths(item.recommended_price),

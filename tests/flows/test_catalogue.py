@@ -299,6 +299,39 @@ def test_the_catalogue_says_that_the_retailer_deleted_it(network: Network) -> No
     assert item.reason.code == "listing.gone_from_shop"
 
 
+def test_a_listing_that_is_not_offered_any_more_stays_in_its_retailers_catalogue_and_says_why(
+    network: Network,
+) -> None:
+    (product,) = offer(network, network.anna, goods("TEE-001", ASSAM))
+    take(network, network.boldt, [product])
+    change(network, network.anna, "TEE-001", dealer_price="")
+    network.work()
+    assert in_shop(network, network.boldt, product).stock == 0
+    for asked in (Query(), Query(listed=True), Query(gtin=ASSAM)):
+        (item,) = catalogue.search(network.session, shop_of(network, network.boldt), asked).items
+        assert (item.listed, item.dealer_price, item.margin_percent, item.stock) == (True, None, None, 0)
+        assert item.reason is not None
+        assert item.reason.code == "listing.not_released"
+    assert find(network, network.boldt, listed=False) == find(network, network.boldt, minimum_margin=1) == []
+    refused = catalogue.list_products(
+        network.session, shop_of(network, network.boldt), [product], {"kind": "same"}
+    ).refused
+    assert [each.reason.code for each in refused] == ["catalogue.not_offered"]
+
+
+def test_a_listing_of_a_partner_who_pauses_stays_in_the_catalogue_too(network: Network) -> None:
+    (product,) = offer(network, network.anna, goods("TEE-001", ASSAM), goods("TEE-002", DARJEELING))[:1]
+    take(network, network.boldt, [product])
+    network.session.execute(text("UPDATE partnership SET state = 'paused'"))
+    network.session.execute(text("UPDATE listing SET stale = true, next_attempt_at = now()"))
+    network.session.commit()
+    network.work()
+    (item,) = catalogue.search(network.session, shop_of(network, network.boldt), Query()).items
+    assert (item.listed, item.dealer_price, item.stock) == (True, None, 0)
+    assert item.reason is not None
+    assert item.reason.code == "listing.partnership_not_active"
+
+
 @pytest.mark.parametrize(("told", "sent_rate"), [("19", "19"), ("5.5", "5.5"), ("0", None)])
 def test_the_rate_of_the_goods_is_told_but_not_that_a_supplier_charges_none(
     network: Network, monkeypatch: pytest.MonkeyPatch, told: str, sent_rate: str | None
