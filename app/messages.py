@@ -430,6 +430,9 @@ class ShopOrderTruth:
     already: bool = False
     already_shipped: bool = False
     refund_external_id: str | None = None
+    cancelled_lines: tuple[tuple[str, int], ...] | None = (
+        None  # what a command with `at_most` has really taken back; None = the shop did not say
+    )
     fetch_hours: int | None = (
         None  # it was brought nowhere: its system has no address and has so many hours to fetch it
     )

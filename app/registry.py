@@ -200,7 +200,14 @@ class ShopClient(Protocol):
     def create_order(self, command_id: str, draft: m.OrderDraft) -> m.ShopOrderTruth: ...
 
     def cancel_order(
-        self, command_id: str, order_id: str, key: str, lines: Sequence[tuple[str, int]] | None, reason: str
+        self,
+        command_id: str,
+        order_id: str,
+        key: str,
+        lines: Sequence[tuple[str, int]] | None,
+        reason: str,
+        *,
+        at_most: bool = False,
     ) -> m.ShopOrderTruth: ...
 
     def refund_order(

@@ -34,6 +34,7 @@ def by_supplier(session: Session, order: Order, status: m.ShopStatus, by: ledger
     if trade.state in rules.OVER:
         return
     trades.end(session, trade, state="cancelled", code="trade.cancelled", by=by)
+    _nothing_is_late(session, trades.retail_of(session, trade))
 
 
 def lost_by_supplier(session: Session, order: Order) -> None:
@@ -79,6 +80,7 @@ def deliver(session: Session, command: outbox.Claimed, shop: Connection, client:
         return Delivered({"skipped": f"the shop's order is {retail.shop_status}"})
     whole, completed = _nothing_left(session, retail), _is_completed(session, retail)
     shop_order_id = retail.shop_order_id
+    wanted = [(str(name), int(quantity)) for name, quantity in command.payload["lines"]]
     session.commit()
     if whole and completed:
         # order.cancel refuses an order that has left; K10 mirrors the status all the same.
@@ -87,16 +89,21 @@ def deliver(session: Session, command: outbox.Claimed, shop: Connection, client:
             "order.status",
             {"order_id": shop_order_id, "status": "cancelled", "note": ""},
         )
+        taken = wanted
     else:
-        lines = None if whole else [(str(name), int(quantity)) for name, quantity in command.payload["lines"]]
-        client.cancel_order(
-            command.public_id, shop_order_id, f"cancel_{command.public_id}", lines, "out_of_stock"
+        # The retailer may have refunded some of it before: what is left is cancelled.
+        key, lines = f"cancel_{command.public_id}", None if whole else wanted
+        truth = client.cancel_order(
+            command.public_id, shop_order_id, key, lines, "out_of_stock", at_most=True
         )
+        taken = wanted if truth.cancelled_lines is None else list(truth.cancelled_lines)
     retail = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
     if not whole:
-        _taken_back_in_shop(session, retail, dict(command.payload["lines"]))
-    tell(session, retail, "trade.cancelled_in_shop", command_id=command.id)
-    return Delivered({"whole": whole})
+        _taken_back_in_shop(session, retail, dict(taken))
+    units, asked = sum(count for _, count in taken), sum(count for _, count in wanted)
+    code = "trade.cancelled_in_shop" if whole or units == asked else "trade.rest_cancelled_in_shop"
+    tell(session, retail, code, command_id=command.id, pieces=units, wanted=asked)
+    return Delivered({"whole": whole, "pieces": units})
 
 
 def _is_secret(session: Session, trade: Trade) -> bool:
@@ -161,6 +168,14 @@ def _too_late(session: Session, order: Order, passed_on: list[Trade], left: Mapp
         order_case(session, order, "trade.cancel_too_late", part="trade", pieces=late)
     else:
         close_cases(session, account_id=order.account_id, subjects=[f"order/{order.id}/trade"])
+
+
+def _nothing_is_late(session: Session, retail: Order) -> None:
+    """Nobody will ship any of it any more, so nothing comes too late for him."""
+    known = trades.of_retail(session, retail)
+    if all(piece.state not in trades.OPEN for trade in known for piece in trades.pieces_of(session, trade)):
+        subject = f"order/{retail.id}/trade"
+        close_case(session, account_id=retail.account_id, subject=subject, code="trade.cancel_too_late")
 
 
 def _nothing_left(session: Session, retail: Order) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -11,10 +11,13 @@ from marshmallow import ValidationError
 
 from app.errors import ShopbridgeError
 from app.sandbox.shop_outbox import now
-from app.sandbox.shop_state import Line, NotObeyed, Order, Product, Shop, cents, line_of, plugin_facts
+from app.sandbox.shop_state import Line, NotObeyed, Order, Product, Refund, Shop, cents, line_of, plugin_facts
 from app.shops import schemas, signing
 from app.shops.envelope import parse_object
 from app.shops.reading import faults
+
+NOTHING_LEFT = frozenset({"cancelled", "refunded", "failed"})
+"""Of an order in such a status there is nothing that could be taken back (`at_most`)."""
 
 Told = tuple[dict[str, Any], bool]
 """What is true afterwards, and whether this command made it so."""
@@ -107,26 +110,55 @@ def _tracking(shop: Shop, data: Mapping[str, Any]) -> Told:
 def _cancel(shop: Shop, data: Mapping[str, Any]) -> Told:
     order = shop.order(data["order_id"])
     if data["lines"] is None:
-        return _cancel_all(shop, order, data.get("restock", True))
-    if any(refund.key == data["key"] for refund in order.refunds):
-        return _cancelled(order), False
+        return _cancel_all(shop, order, data.get("restock", True), data.get("at_most", False))
+    for refund in order.refunds:
+        if refund.key == data["key"]:
+            return _cancelled(order) | {"lines": _quantities(refund.lines)}, False
     parts = [(line_of(order, part), int(part["quantity"])) for part in data["lines"]]
-    if any(quantity > line.quantity - line.refunded for line, quantity in parts):
+    if data.get("at_most"):
+        parts = _left_of(order, parts)
+    elif any(quantity > line.quantity - line.refunded for line, quantity in parts):
         raise NotObeyed("order.not_cancellable", "So many pieces are not left.", "data.lines")
-    shop.write_refund(
+    if not parts:
+        return _cancelled(order) | {"lines": []}, False
+    made = _take_back(shop, order, parts, data)
+    return _cancelled(order) | {"lines": _quantities(made.lines)}, True
+
+
+def _left_of(order: Order, parts: Sequence[tuple[Line, int]]) -> list[tuple[Line, int]]:
+    """Of each line at most what was not taken back before; nothing of an order that is over."""
+    if order.status in NOTHING_LEFT:
+        return []
+    found = [(line, min(quantity, line.quantity - line.refunded)) for line, quantity in parts]
+    return [(line, quantity) for line, quantity in found if quantity > 0]
+
+
+def _take_back(
+    shop: Shop, order: Order, parts: Sequence[tuple[Line, int]], data: Mapping[str, Any]
+) -> Refund:
+    """The refund object over these pieces. With `at_most` also not more money than is left of the order."""
+    lines, left = [], order.left if data.get("at_most") else None
+    for line, quantity in parts:
+        amount = line.unit * quantity if left is None else min(line.unit * quantity, left)
+        left = left if left is None else left - amount
+        lines.append((line.id, quantity, amount))
+    return shop.write_refund(
         order,
-        sum(line.unit * quantity for line, quantity in parts),
-        [(line.id, quantity, line.unit * quantity) for line, quantity in parts],
+        sum(amount for _, _, amount in lines),
+        lines,
         data["reason"],
         by_bridge=True,
         key=data["key"],
         restock=data.get("restock", True),
     )
-    return _cancelled(order), True
 
 
-def _cancel_all(shop: Shop, order: Order, restock: bool) -> Told:
-    if order.status == "cancelled":
+def _quantities(lines: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
+    return [{"id": str(line), "quantity": quantity} for line, quantity, _ in lines]
+
+
+def _cancel_all(shop: Shop, order: Order, restock: bool, at_most: bool) -> Told:
+    if order.status == "cancelled" or (at_most and order.status in NOTHING_LEFT):
         return _cancelled(order), False
     if order.status in {"completed", "refunded"}:
         raise NotObeyed("order.not_cancellable", "The order has been shipped.", "data.order_id")

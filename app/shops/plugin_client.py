@@ -67,13 +67,28 @@ class PluginClient:
         )
 
     def cancel_order(
-        self, command_id: str, order_id: str, key: str, lines: Sequence[tuple[str, int]] | None, reason: str
+        self,
+        command_id: str,
+        order_id: str,
+        key: str,
+        lines: Sequence[tuple[str, int]] | None,
+        reason: str,
+        *,
+        at_most: bool = False,
     ) -> m.ShopOrderTruth:
-        """Cancels the order (`lines` None) or (line id, quantity) of it, back into stock (C6)."""
+        """Cancels the order (`lines` None) or (line id, quantity) of it, back into stock (C6).
+
+        More than is left is refused whole; with `at_most` the shop cancels what is left and says what that was (`cancelled_lines`).
+        """
+        wanted = {
+            "order_id": order_id,
+            "key": key,
+            "lines": _parts(lines),
+            "reason": reason,
+            "restock": True,
+        }
         data, result = self._sent(
-            command_id,
-            "order.cancel",
-            {"order_id": order_id, "key": key, "lines": _parts(lines), "reason": reason, "restock": True},
+            command_id, "order.cancel", {**wanted, "at_most": True} if at_most else wanted
         )
         return _truth(data, result)
 
@@ -233,7 +248,7 @@ def _refusal(error: Mapping[str, Any] | None) -> Refused:
 
 
 def _truth(data: Mapping[str, Any], result: str) -> m.ShopOrderTruth:
-    status, refund = data.get("status"), data.get("refund_id")
+    status, refund, lines = data.get("status"), data.get("refund_id"), data.get("lines")
     return m.ShopOrderTruth(
         external_id=str(data["order_id"]),
         status=None if status is None else status_of(status),
@@ -241,4 +256,7 @@ def _truth(data: Mapping[str, Any], result: str) -> m.ShopOrderTruth:
         already=result == "already",
         already_shipped=data.get("already_shipped", False),
         refund_external_id=None if refund is None else str(refund),
+        cancelled_lines=None
+        if lines is None
+        else tuple((str(line["id"]), int(line["quantity"])) for line in lines),
     )

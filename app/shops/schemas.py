@@ -453,12 +453,13 @@ class OrderTracking(OfOrder):
 
 
 class OrderCancel(OfOrder):
-    """`order.cancel`: the whole order (`lines` null) or some pieces; once, by `key`."""
+    """`order.cancel`: the whole order (`lines` null) or some pieces; once, by `key`. `at_most`: what is left of them."""
 
     key = Text(190, required=True)
     lines = fields.List(fields.Nested(ParcelLine), required=True, allow_none=True)
     reason = Text(required=True)
     restock = Flag(load_default=True)
+    at_most = Flag(load_default=False)
 
 
 class OrderRefund(OfOrder):
@@ -655,9 +656,10 @@ class TrackingNow(OfOrder):
 
 
 class CancelledNow(OrderStatusNow):
-    """The order after a cancellation."""
+    """The order after a cancellation; `lines`: what this command (its key) has taken back, where it named lines."""
 
     stock_sequence = Sequence(load_default=None, allow_none=True)
+    lines = fields.List(fields.Nested(ParcelLine), load_default=None, allow_none=True)
 
 
 class RefundWritten(OfOrder):

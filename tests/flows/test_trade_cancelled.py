@@ -114,6 +114,46 @@ def test_own_goods_stay_when_the_supplier_cancels(network: Network) -> None:
     assert [line.refunded for line in order.lines] == [1, 0]
 
 
+def own_and_theirs(network: Network) -> int:
+    """Two teas of Anna's and a book of Boldt's own; his customer has got one tea refunded by him, which came too late for Anna."""
+    tee = listed(network)
+    network.boldt.shop.add_product({"sku": "BOOK-1", "price": "20.00", "stock": 3})
+    number = network.boldt.buys((tee, 2), ("BOOK-1", 1))
+    network.work()
+    network.boldt.does(
+        "refund", number, lines=[{"id": network.boldt.order(number).lines[0].id, "quantity": 1}]
+    )
+    network.work()
+    assert network.cases(network.boldt) == ["trade.cancel_too_late"]
+    return number
+
+
+def test_what_the_retailer_refunded_before_is_not_cancelled_once_more(network: Network) -> None:
+    number = own_and_theirs(network)
+    network.anna.does("cancel", network.anna.child().id)
+    network.work()
+    everything_went_back(network)
+    order = network.boldt.order(number)
+    assert (order.status, [line.refunded for line in order.lines]) == ("processing", [2, 0])
+    assert [refund.by_bridge for refund in order.refunds] == [False, True]
+    assert "trade.rest_cancelled_in_shop" in network.story(network.retail().id)
+    assert network.cases() == []
+
+
+def test_what_was_refunded_wholly_before_leaves_nothing_to_cancel(network: Network) -> None:
+    number = own_and_theirs(network)
+    network.boldt.does("refund", number, amount=f"{network.boldt.order(number).left / 100:.2f}")
+    network.work()
+    assert network.boldt.order(number).status == "refunded"
+    network.anna.does("cancel", network.anna.child().id)
+    network.work()
+    everything_went_back(network)
+    order = network.boldt.order(number)
+    assert (order.status, len(order.refunds)) == ("refunded", 2)
+    assert "trade.rest_cancelled_in_shop" in network.story(network.retail().id)
+    assert network.cases() == []
+
+
 def test_cancelled_after_shipping_gives_the_released_money_back(network: Network) -> None:
     number = network.boldt.buys((listed(network), 2))
     network.work()

@@ -383,6 +383,23 @@ def test_refusals_have_the_codes_of_the_protocol(
     assert code in schemas.REFUSALS
 
 
+def test_what_is_left_is_cancelled_and_told(paired: Hand) -> None:
+    """`at_most`: two of three were taken back before, so one is; a repeat says the same, another key finds nothing."""
+    wanted = draft()
+    wanted["lines"][0]["quantity"] = 3
+    answer = paired.command("order.create", wanted)[1]["data"]
+    order, line = answer["order_id"], answer["lines"][0]["id"]
+    cancel = {"order_id": order, "lines": [{"id": line, "quantity": 2}], "reason": "out_of_stock"}
+    assert paired.command("order.cancel", cancel | {"key": "c1"})[1]["data"]["lines"] == cancel["lines"]
+    refused = paired.command("order.cancel", cancel | {"key": "c2"})[1]
+    assert refused["error"]["code"] == "order.not_cancellable"
+    for result in ("done", "already"):
+        told = paired.command("order.cancel", cancel | {"key": "c2", "at_most": True})[1]
+        assert (told["result"], told["data"]["lines"]) == (result, [{"id": line, "quantity": 1}])
+    told = paired.command("order.cancel", cancel | {"key": "c3", "at_most": True})[1]
+    assert (told["result"], told["data"]["lines"]) == ("already", [])
+
+
 def test_a_shipped_order_cannot_be_cancelled_but_a_waiting_one_goes_back_into_stock(paired: Hand) -> None:
     shipped = paired.command("order.create", draft("ord_1"))[1]["data"]["order_id"]
     waiting = paired.command("order.create", draft("ord_2"))[1]["data"]["order_id"]

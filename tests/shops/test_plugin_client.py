@@ -113,6 +113,17 @@ def test_already_is_told_apart_from_done() -> None:
     assert shop.create_order("cmd_9001", DRAFT).already is True
 
 
+def test_at_most_what_is_left_is_cancelled_and_told() -> None:
+    shop, door = client(
+        done({"order_id": "7", "status": "processing", "lines": [{"id": 311, "quantity": 1}]})
+    )
+    truth = shop.cancel_order("cmd_0001", "7", "k1", [("311", 2)], "out_of_stock", at_most=True)
+    assert truth.cancelled_lines == (("311", 1),)
+    sent = json.loads(door.sent[0]["body"])["data"]
+    assert sent["at_most"] is True
+    assert schemas.COMMANDS["order.cancel"].load(sent)
+
+
 def test_the_verbs_speak_the_protocol() -> None:
     shop, door = client(
         done({"order_id": "7", "status": "cancelled", "refund_id": 9, "already_shipped": True})

@@ -53,11 +53,18 @@ class StandardClient(PluginClient):
         )
 
     def cancel_order(
-        self, command_id: str, order_id: str, key: str, lines: Sequence[tuple[str, int]] | None, reason: str
+        self,
+        command_id: str,
+        order_id: str,
+        key: str,
+        lines: Sequence[tuple[str, int]] | None,
+        reason: str,
+        *,
+        at_most: bool = False,
     ) -> m.ShopOrderTruth:
         """Without an address: the API shows what is left of the order."""
         if not self.answers_here:
-            return super().cancel_order(command_id, order_id, key, lines, reason)
+            return super().cancel_order(command_id, order_id, key, lines, reason, at_most=at_most)
         return m.ShopOrderTruth(order_id, status=m.ShopStatus.CANCELLED if lines is None else None)
 
     def refund_order(

@@ -38,6 +38,25 @@ class RefundWriter
         );
     }
 
+    /**
+     * What the refund object of this key has taken back; nothing when there is none.
+     *
+     * @return array<int, array{id: string, quantity: int}>
+     */
+    public function taken(\WC_Order $order, string $key): array
+    {
+        $lines = array();
+        foreach ($order->get_refunds() as $refund) {
+            foreach ($refund->get_meta('_shopbridge_key') === $key ? $refund->get_items() : array() as $item) {
+                $quantity = abs((int) $item->get_quantity());
+                if ($quantity > 0) {
+                    $lines[] = array('id' => (string) $item->get_meta('_refunded_item_id'), 'quantity' => $quantity);
+                }
+            }
+        }
+        return $lines;
+    }
+
     /** A refund of this key, also when our own tables were lost meanwhile. */
     private function find(\WC_Order $order, string $key): int
     {

@@ -193,6 +193,30 @@ class WC_Order extends FakeData
         return $this->refunds;
     }
 
+    /** Below zero, as WooCommerce counts. */
+    public function get_qty_refunded_for_item(int $id): int
+    {
+        $quantity = 0;
+        foreach ($this->refunds as $refund) {
+            foreach ($refund->get_items() as $item) {
+                $quantity += (int) $item->get_meta('_refunded_item_id') === $id ? (int) $item->get_quantity() : 0;
+            }
+        }
+        return $quantity;
+    }
+
+    public function get_remaining_refund_amount(): string
+    {
+        $left = 0;
+        foreach ($this->get_items() as $item) {
+            $left += (int) round(100 * ((float) $item->get_total() + (float) $item->get_total_tax()));
+        }
+        foreach ($this->refunds as $refund) {
+            $left -= (int) round(100 * (float) $refund->get_amount());
+        }
+        return sprintf('%.2f', $left / 100);
+    }
+
     public function get_currency(): string
     {
         return $this->props['currency'] ?? 'EUR';
@@ -377,6 +401,29 @@ function WC(): object
 function wc_get_order($id)
 {
     return FakeShop::$orders[(int) (is_object($id) ? $id->get_id() : $id)] ?? false;
+}
+
+/** As WooCommerce: a refund object, and the order's status once nothing is left of it. */
+function wc_create_refund(array $arguments): WC_Order_Refund
+{
+    $order = FakeShop::$orders[$arguments['order_id']];
+    $items = array();
+    foreach ($arguments['line_items'] as $id => $line) {
+        $item = new WC_Order_Item_Product();
+        $item->add_meta_data('_refunded_item_id', $id);
+        $item->set_quantity(-1 * $line['qty']);
+        $item->set_total('-' . $line['refund_total']);
+        $items[] = $item;
+    }
+    $refund = new WC_Order_Refund(++FakeShop::$nextId);
+    $refund->set_amount($arguments['amount']);
+    $refund->set_items($items);
+    do_action('woocommerce_create_refund', $refund, $arguments);
+    $order->refunds[] = $refund;
+    if ((float) $order->get_remaining_refund_amount() <= 0) {
+        $order->set_status(apply_filters('woocommerce_order_fully_refunded_status', 'refunded', $order->get_id(), $refund->get_id()));
+    }
+    return $refund;
 }
 
 function wc_get_orders(array $query): array

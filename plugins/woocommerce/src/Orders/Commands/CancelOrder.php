@@ -1,7 +1,7 @@
 <?php
 
 /**
- * order.cancel: the whole order by its status, or single lines as a refund object without payment (C6).
+ * order.cancel: the whole order by its status, or single lines as a refund object without payment (C6). With `at_most` what is left of it.
  */
 
 declare(strict_types=1);
@@ -20,6 +20,9 @@ use Shopbridge\Orders\Shelf;
 final class CancelOrder implements Command
 {
     private const TOO_LATE = array('completed', 'refunded', 'failed');
+
+    /** Of such an order nothing can be taken back; with `at_most` that is no refusal. */
+    private const NOTHING_LEFT = array('cancelled', 'refunded', 'failed');
 
     /** @var Shelf */
     private $shelf;
@@ -43,12 +46,15 @@ final class CancelOrder implements Command
         $already = $data->has('lines') ? $this->cancelLines($order, $data) : $this->cancelAll($order, $data);
         $order = wc_get_order($order->get_id());
         $truth = array('order_id' => (string) $order->get_id(), 'status' => $order->get_status());
+        if ($data->has('lines')) {
+            $truth['lines'] = $this->refunds->taken($order, $data->key());
+        }
         return new Done($truth + array('stock_sequence' => $this->memory->stockSequence($order)), $already);
     }
 
     private function cancelAll(\WC_Order $order, CommandData $data): bool
     {
-        if ($order->get_status() === 'cancelled') {
+        if ($order->get_status() === 'cancelled' || ($data->flag('at_most', false) && $this->isOver($order))) {
             return true;
         }
         $this->mustBeOpen($order);
@@ -77,12 +83,17 @@ final class CancelOrder implements Command
         if ($lines === array()) {
             throw $data->invalid('lines', 'is empty');
         }
+        $atMost = $data->flag('at_most', false);
+        if ($atMost && ($this->isOver($order) || $this->left($order, $lines) === array())) {
+            return true;
+        }
         $made = $this->refunds->once(
             'cancel',
             $data->key(),
             $order,
-            function () use ($order, $lines, $data): array {
+            function () use ($order, $lines, $data, $atMost): array {
                 $this->mustBeOpen($order);
+                $lines = $atMost ? $this->left($order, $lines) : $lines;
                 foreach ($lines as $line) {
                     $this->mustBeLeft($order, $line['item'], $line['quantity']);
                 }
@@ -98,6 +109,38 @@ final class CancelOrder implements Command
         return $made['already'];
     }
 
+    /**
+     * Of each line at most what was not taken back before, and not more money than is left of the order.
+     *
+     * @param array<int, array{item: \WC_Order_Item_Product, quantity: int, gross: int}> $lines
+     * @return array<int, array{item: \WC_Order_Item_Product, quantity: int, gross: int}>
+     */
+    private function left(\WC_Order $order, array $lines): array
+    {
+        $money = Money::cents((string) $order->get_remaining_refund_amount());
+        $found = array();
+        foreach ($lines as $line) {
+            $quantity = min($line['quantity'], $this->unitsLeft($order, $line['item']));
+            if ($quantity > 0) {
+                $gross = min(Money::share($line['gross'], $quantity, $line['quantity']), $money);
+                $money -= $gross;
+                $found[] = array('item' => $line['item'], 'quantity' => $quantity, 'gross' => $gross);
+            }
+        }
+        return $found;
+    }
+
+    private function isOver(\WC_Order $order): bool
+    {
+        return in_array($order->get_status(), self::NOTHING_LEFT, true);
+    }
+
+    private function unitsLeft(\WC_Order $order, \WC_Order_Item_Product $item): int
+    {
+        // What is refunded counts below zero.
+        return (int) $item->get_quantity() + (int) $order->get_qty_refunded_for_item($item->get_id());
+    }
+
     private function mustBeOpen(\WC_Order $order): void
     {
         if (in_array($order->get_status(), self::TOO_LATE, true)) {
@@ -108,7 +151,7 @@ final class CancelOrder implements Command
 
     private function mustBeLeft(\WC_Order $order, \WC_Order_Item_Product $item, int $quantity): void
     {
-        if ($quantity > $item->get_quantity() + $order->get_qty_refunded_for_item($item->get_id())) {
+        if ($quantity > $this->unitsLeft($order, $item)) {
             throw new Refusal('order.not_cancellable', 'Line ' . $item->get_id() . ' has fewer pieces left.', 'data.lines');
         }
     }
