@@ -117,6 +117,24 @@ SETTINGS = (
         0,
         "The operator's net fee on what suppliers earn in the network, in basis points (500 = 5 %)",
     ),
+    Setting(
+        "SHOPBRIDGE_NETWORK_UNPAID_DAYS",
+        "int",
+        7,
+        "Days for which a retailer's order that nobody has paid for may hold a supplier's stock; 0 = without end",
+    ),
+    Setting(
+        "SHOPBRIDGE_NETWORK_ANSWER_WARN_HOURS",
+        "int",
+        48,
+        "Hours after which a supplier who accepts by hand and has not answered is warned, and the retailer with him",
+    ),
+    Setting(
+        "SHOPBRIDGE_NETWORK_ANSWER_HOURS",
+        "int",
+        168,
+        "Hours after which his silence counts as a no and the retailer gets his money back; 0 = never, only the warning",
+    ),
     Setting("SHOPBRIDGE_NETWORK_FEE_VAT_BP", "int", 1900, "VAT on that fee, in basis points"),
     Setting(
         "SHOPBRIDGE_NETWORK_RESERVE_BP",

@@ -233,6 +233,15 @@ def _pieces_of_line(session: Session, line_id: int | None) -> list[OrderPiece]:
     return list(session.scalars(query))
 
 
+def answered(session: Session, trade: Trade) -> None:
+    """Nobody waits any more for the supplier's yes: he has answered, or there is nothing left to say yes to."""
+    child = f"order/{trade.order_id}"
+    for code in ("trade.to_accept", "trade.answer_due"):
+        close_case(session, account_id=trade.supplier_id, subject=child, code=code)
+    retail = f"order/{trade.retail_order_id}/trade/{trade.id}"
+    close_case(session, account_id=trade.retailer_id, subject=retail, code="trade.not_answered_yet")
+
+
 def end(session: Session, trade: Trade, *, state: str, code: str, by: ledger.Source, **told: Any) -> None:
     """Everything of this trade is over by the supplier's word (`state` cancelled or rejected): the retailer gets the whole rest of his money
     back (K9), and his shop and a marketplace behind it hear of it (K10). `told` fills the sentence of `code`. Locked by the caller.
@@ -245,9 +254,7 @@ def end(session: Session, trade: Trade, *, state: str, code: str, by: ledger.Sou
     trade.cancelled_at, trade.pass_on_at = datetime.now(UTC), None
     child_of(session, trade).wait_until = None
     returned = ledger.cancel(session, trade, key=state, by=by)
-    close_case(
-        session, account_id=trade.supplier_id, subject=f"order/{trade.order_id}", code="trade.to_accept"
-    )
+    answered(session, trade)
     tell_both(session, trade, code, amount=returned.amount, currency=trade.currency, **told)
     lines = {name: len(pieces) for name, pieces in by_line(session, trade, live).items()}
     late = mirror(session, trade, lines)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from flask import current_app
 from sqlalchemy import or_, select
 
 from app import ledger, outbox, queues
+from app import trades as of_trades
 from app.commands import finding, opening, showing
 from app.commands.problems import stop
 from app.errors import Invalid, Refused
@@ -609,6 +611,40 @@ def policy(account: str, other: str, kind: str, days: int, as_json: bool) -> Non
 def _policy(row: Partnership) -> str:
     days = f" + {row.policy['days']} days" if row.policy.get("days") else ""
     return f"{row.policy.get('kind')}{days}"
+
+
+@network.command("answer-time")
+@finding.account_option
+@click.option("--warn", type=click.IntRange(1, 720), help="Hours until he and the retailer are warned.")
+@click.option(
+    "--end", type=click.IntRange(0, 2160), help="Hours until silence counts as a no; 0 = it never does."
+)
+@click.option("--as-bridge", is_flag=True, help="The times of the bridge's settings again.")
+@showing.json_option
+def answer_time(account: str, warn: int | None, end: int | None, as_bridge: bool, as_json: bool) -> None:
+    """Say how long a supplier who accepts by hand may take to answer. What is not named stays."""
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        found = of_trades.network_of(db.session(), owner.id)
+        if found is None:
+            stop(f"“{owner.name}” is no supplier yet.")
+        own = {} if as_bridge else {"answer_warn_hours": warn, "answer_hours": end}
+        kept = {
+            name: value
+            for name, value in found.settings.items()
+            if not (as_bridge and name in {"answer_warn_hours", "answer_hours"})
+        }
+        found.settings = {**kept, **{name: value for name, value in own.items() if value is not None}}
+        db.session.commit()
+        config = current_app.config
+        answer = {
+            "account": owner.name,
+            "warn_hours": found.settings.get(
+                "answer_warn_hours", config["SHOPBRIDGE_NETWORK_ANSWER_WARN_HOURS"]
+            ),
+            "end_hours": found.settings.get("answer_hours", config["SHOPBRIDGE_NETWORK_ANSWER_HOURS"]),
+        }
+        showing.answer(answer, as_json)
 
 
 @network.command("packing-slip")

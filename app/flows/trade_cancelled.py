@@ -136,8 +136,7 @@ def _take_back(
     trade.state = rules.after(trade.state, "cancelled")
     trade.cancelled_at, trade.pass_on_at = now, None
     ledger.cancel(session, trade, key="retailer", by=by)
-    subject = f"order/{trade.order_id}"
-    close_case(session, account_id=trade.supplier_id, subject=subject, code="trade.to_accept")
+    trades.answered(session, trade)
     trades.tell_both(session, trade, "trade.withdrawn")
 
 

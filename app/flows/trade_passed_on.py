@@ -16,7 +16,7 @@ from app import messages as m
 from app.errors import Refused
 from app.models import Connection, Order, Profile, Trade
 from app.rules import trade as rules
-from app.story import close_case, order_case, tell
+from app.story import order_case, tell
 
 AT_ONCE = 20
 AGAIN = timedelta(minutes=1)
@@ -51,6 +51,7 @@ def pass_on(session: Session, trade_id: int, now: datetime) -> Order | None:
             piece.state, piece.raw_state = m.PieceState.TO_SHIP, "passed_on"
     _give_back_what_was_taken_back(session, trade)
     trade.passed_on_at, trade.pass_on_at = now, None
+    trades.answered(session, trade)
     trades.tell_both(session, trade, "trade.passed_on")
     return trades.child_of(session, trade)
 
@@ -67,7 +68,7 @@ def accept(session: Session, trade: Trade) -> None:
     if trade.state != "held":
         raise Refused("trade.not_open", state=trade.state)
     trade.state = "accepted"
-    _answered(session, trade)
+    trades.answered(session, trade)
     trades.tell_both(session, trade, "trade.accepted")
 
 
@@ -90,11 +91,6 @@ def _may_go(session: Session, trade: Trade, now: datetime) -> bool:
     over = trade.pass_on_at is not None and trade.pass_on_at <= now
     paid = trades.retail_of(session, trade).shop_status in rules.PAID
     return accepted and over and paid and not trade.frozen
-
-
-def _answered(session: Session, trade: Trade) -> None:
-    subject = f"order/{trade.order_id}"
-    close_case(session, account_id=trade.supplier_id, subject=subject, code="trade.to_accept")
 
 
 def _give_back_what_was_taken_back(session: Session, trade: Trade) -> None:
@@ -124,7 +120,7 @@ def _not_paid(session: Session, trade: Trade) -> None:
     """Nothing was passed on and nothing will be: the stock is free again."""
     trades.take_back(session, trades.pieces_of(session, trade), by=trades.SUPPLIER)
     trade.pass_on_at, trade.cancelled_at = None, datetime.now(UTC)
-    _answered(session, trade)
+    trades.answered(session, trade)
     retail = trades.retail_of(session, trade)
     order_case(
         session,

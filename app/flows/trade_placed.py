@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
-from app import ledger, trades
+from app import ledger, reservations, trades
 from app import messages as m
 from app.models import (
     Account,
@@ -34,7 +34,7 @@ from app.models import (
     TradeLine,
 )
 from app.rules import trade as rules
-from app.story import close_cases, order_case, tell
+from app.story import close_case, close_cases, order_case, tell
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,8 @@ def receive(
     """The newest look at a retailer's order, locked with its children; `was` is the status before. Answers the parts that are new.
 
     A line that was added later, or more units of one, is a part of its own: what a supplier has taken in never changes. An order on hold
-    reserves (its own shop has taken the goods out of its stock); what it reserved is charged when it is paid.
+    reserves (its own shop has taken the goods out of its stock); what it reserved is charged when it is paid. It reserves once: what nobody has
+    paid for in time is free until the money is there.
     """
     if trades.is_native(order):
         _keep_lines(session, order, seen)
@@ -162,7 +163,10 @@ def receive(
     _new_address(session, order, known)
     if seen.status in rules.PAID:
         _charge_reserved(session, known, now)
-    if not rules.orders_now(seen.status, was):
+    expired = [trade for trade in known if trade.expired_at is not None]
+    if expired and seen.status not in rules.RESERVED - rules.PAID:
+        _paid_or_over(session, expired)
+    if not rules.orders_now(seen.status, was) or (expired and seen.status not in rules.PAID):
         return []
     sides = _Sides(session)
     lines = _new_lines(sides, shop, order, seen, known)
@@ -180,6 +184,7 @@ def reserved(session: Session, part: Part, child: Order) -> None:
     session.flush()
     if trades.retail_of(session, trade).shop_status in rules.PAID:
         _charge(session, trade)
+        _say_what_is_short(session, trade)
     else:
         trades.tell_both(session, trade, "trade.reserved")
 
@@ -208,6 +213,37 @@ def _charge(session: Session, trade: Trade) -> None:
     accepts = select(Profile.accepts_orders).where(Profile.account_id == trade.supplier_id)
     if not session.scalar(accepts):
         order_case(session, child, "trade.to_accept", amount=trade.total, currency=trade.currency)
+
+
+def _paid_or_over(session: Session, expired: Iterable[Trade]) -> None:
+    """Nobody has to wait for the money of an order any more whose goods were free again."""
+    for trade in expired:
+        subject = f"order/{trade.retail_order_id}/trade/{trade.id}"
+        close_case(session, account_id=trade.retailer_id, subject=subject, code="trade.reservation_over")
+
+
+def _say_what_is_short(session: Session, trade: Trade) -> None:
+    """The money came after the goods were free again, and others may have bought them: the retailer is told at once what is missing."""
+    earlier = select(Trade.id).where(
+        Trade.retail_order_id == trade.retail_order_id,
+        Trade.supplier_id == trade.supplier_id,
+        Trade.expired_at.is_not(None),
+    )
+    if session.scalar(earlier.limit(1)) is None:
+        return
+    held = reservations.held(session, [line.product_id for line in trade.lines if line.product_id])
+    for line in trade.lines:
+        product = session.get(Product, line.product_id) if line.product_id is not None else None
+        missing = 0 if product is None or product.stock is None else held.get(product.id, 0) - product.stock
+        if missing > 0:
+            order_case(
+                session,
+                trades.retail_of(session, trade),
+                "trade.paid_late",
+                part=f"trade/{trade.id}/line/{line.shop_line_id}",
+                title=line.title,
+                missing=min(missing, line.quantity),
+            )
 
 
 # --- the shop's own order -----------------------------------------------------------------------------------------------------

@@ -165,6 +165,17 @@ class Units:
         return max(0, self.ordered - self.taken_back - self.called_off - wanted_now)
 
 
+def answer_hours(warn: int, limit: int) -> tuple[int, int | None]:
+    """Hours until a supplier who has not answered is warned, and from then until his silence counts as a no; None = it never does (limit 0).
+
+    A limit that is shorter than the warning is halved by it: nobody is rejected without a warning.
+    """
+    if limit <= 0:
+        return max(1, warn), None
+    first = max(1, warn if 0 < warn < limit else limit // 2)
+    return first, max(1, limit - first)
+
+
 def progress(pieces: Iterable[PieceState]) -> State | None:
     """What the pieces of a child order say about its trade: part_shipped, shipped, or None while nothing has left.
 

@@ -97,6 +97,16 @@ def test_a_profile_is_submitted_refused_mended_and_approved(
     )
 
 
+def test_a_supplier_gets_his_own_time_to_answer(run: Run, session: Session, anna: Account) -> None:
+    assert "no supplier yet" in says(run("answer-time", "--account", "Anna", "--end", "24", code=1))
+    run("profile", "submit", "--account", "Anna", *COMPLETE)
+    answer = ("answer-time", "--account", "Anna", "--json")
+    assert told(run(*answer)) == {"account": "Anna", "warn_hours": 48, "end_hours": 168}
+    assert told(run(*answer, "--warn", "4", "--end", "0"))["end_hours"] == 0
+    assert told(run(*answer, "--end", "24")) == {"account": "Anna", "warn_hours": 4, "end_hours": 24}
+    assert told(run(*answer, "--as-bridge"))["warn_hours"] == 48
+
+
 def test_every_mistake_is_a_line_with_its_field(run: Run, session: Session, anna: Account) -> None:
     result = run(
         "profile",

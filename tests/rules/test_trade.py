@@ -216,6 +216,23 @@ def test_when_a_look_orders(status: str, was: str | None, orders: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("warn", "limit", "hours"),
+    [
+        (48, 168, (48, 120)),
+        (48, 0, (48, None)),
+        (48, 48, (24, 24)),
+        (48, 1, (1, 1)),
+        (0, 24, (12, 12)),
+        (0, 0, (1, None)),
+    ],
+)
+def test_nobody_is_taken_to_have_said_no_without_a_warning(
+    warn: int, limit: int, hours: tuple[int, int | None]
+) -> None:
+    assert trade.answer_hours(warn, limit) == hours
+
+
+@pytest.mark.parametrize(
     ("adopted", "minutes", "own"),
     [(True, -1, True), (True, 0, False), (True, 1, False), (False, -9, False), (False, -11, True)],
 )
