@@ -147,6 +147,24 @@ MATRIX: dict[tuple[str, str], Row] = {
     ),
     ("GET", "/api/v1/network/money"): listing("network/money"),
     ("GET", "/api/v1/network/listings"): listing("network/listings"),
+    ("PATCH", "/api/v1/network/listings/<listing_id>"): Row(
+        lambda anna: f"/api/v1/network/listings/lst_{network(anna).listing.id}",
+        stranger=404,
+        body=lambda anna: {"on": False},
+    ),
+    ("GET", "/api/v1/network/catalogue"): Row(
+        lambda anna: f"/api/v1/network/catalogue?account=acc_{anna.account.id}"
+    ),
+    ("POST", "/api/v1/network/import"): Row(
+        lambda anna: f"/api/v1/network/import?account=acc_{anna.account.id}",
+        stranger=400,  # her shop is not his
+        body=lambda anna: {"products": [f"prd_{network(anna).listing.product_id}"], "shop": anna.shop.key},
+    ),
+    ("POST", "/api/v1/network/unlist"): Row(
+        lambda anna: f"/api/v1/network/unlist?account=acc_{anna.account.id}",
+        stranger=400,
+        body=lambda anna: {"products": [f"prd_{network(anna).listing.product_id}"], "shop": anna.shop.key},
+    ),
     ("GET", "/api/v1/network/releases"): listing("network/releases"),
     ("GET", "/api/v1/supplier/orders"): listing("supplier/orders"),
     ("GET", "/api/v1/supplier/orders/<order_id>"): Row(lambda anna: pulled(anna, ""), stranger=404),
@@ -184,8 +202,8 @@ MATRIX: dict[tuple[str, str], Row] = {
     ),
 }
 
-# What these answer names nobody: figures, switches, the groups that were just given.
-NAMELESS = ("/sync", "/money", "/price-groups", "/packing-slip")
+# What these answer names nobody: figures, switches, the groups that were just given, the goods of others.
+NAMELESS = ("/sync", "/money", "/price-groups", "/packing-slip", "/catalogue")
 
 
 def pulled(anna: World, deed: str) -> str:

@@ -16,6 +16,7 @@ from app.shops import envelope
 from app.web import answers, bodies
 from app.web.api import (
     cases,
+    catalogue,
     commands,
     connections,
     events,
@@ -28,7 +29,7 @@ from app.web.api import (
 )
 from app.web.api.caller import Stop, authenticate
 
-MODULES = (events, commands, orders, offers, connections, cases, network, parcels, supplier)
+MODULES = (events, commands, orders, offers, connections, cases, network, catalogue, parcels, supplier)
 
 
 class BridgeApi(Api):
