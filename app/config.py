@@ -3,6 +3,7 @@
 docs/settings.md lists the same table; a test fails when one of the two forgets a line.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,19 +151,27 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     env = Env()
     if environ is None:
         return {
-            setting.name: getattr(env, setting.kind)(setting.name, setting.default) for setting in SETTINGS
+            setting.name: setting.default
+            if _is_unset(setting, os.environ)
+            else getattr(env, setting.kind)(setting.name, setting.default)
+            for setting in SETTINGS
         }
     return {setting.name: _parsed(setting, environ) for setting in SETTINGS}
 
 
 def _parsed(setting: Setting, environ: Mapping[str, str]) -> Any:
-    if setting.name not in environ:
+    if _is_unset(setting, environ):
         return setting.default
     raw = environ[setting.name]
     parse = {"str": str, "int": int, "float": float, "path": Path, "list": _words, "bool": _truth}[
         setting.kind
     ]
     return parse(raw)  # type: ignore[operator]
+
+
+def _is_unset(setting: Setting, environ: Mapping[str, str]) -> bool:
+    """An empty path is none: it would be the current folder, whatever that is."""
+    return setting.name not in environ or (setting.kind == "path" and not environ[setting.name])
 
 
 def _words(raw: str) -> list[str]:

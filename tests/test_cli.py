@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 from world import World, serve, world
 
-from app import accounts, cli, logs, queues
+from app import accounts, cli, logs, queues, registry
 from app.commands import playground, running
 from app.config import SETTINGS
 from app.extensions import db, safe
@@ -638,6 +638,30 @@ def test_two_parcels_of_the_sandbox_have_different_numbers() -> None:
     assert len(set(numbers)) == 2
     assert all(len(each) == 20 for each in numbers)
     assert playground.parcel_number(161094042) == "00340434161610940428"  # weights 3 and 1 from the right
+
+
+def test_the_sandbox_of_the_network_says_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening: list[int] = []
+
+    class Server:
+        def serve_forever(self) -> None: ...
+
+    monkeypatch.setattr(playground, "_server", lambda made, port: listening.append(port) or Server())
+    monkeypatch.setattr(playground, "_until_term", lambda server: None)
+    shown = CliRunner().invoke(cli.main, ["sandbox", "network", "--port", "8093", "--port", "8095"]).stdout
+    assert listening == [8095, 8093]
+    assert "“Shop 8093”: http://127.0.0.1:8093" in shown
+    assert "payment provider: http://127.0.0.1:8095" in shown
+
+
+@pytest.mark.parametrize(
+    "key", [each.key for each in registry.providers().values() if each.role == "payment"]
+)
+def test_every_setting_of_a_payment_provider_explains_itself(key: str) -> None:
+    shown = CliRunner().invoke(cli.main, ["money", "connect", key, "--help"]).stdout
+    for name, field in registry.provider(key).settings().fields.items():
+        assert set(field.metadata["help"]) == {"de", "en"}
+        assert re.search(rf"^  {name}( \(required\))?: \S", shown, re.MULTILINE), name
 
 
 def test_an_empty_shelf_of_the_sandbox_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from app.commands import finding, opening, showing
 from app.commands.problems import stop
 from app.extensions import db
 from app.flows import holiday as holidays
-from app.models import Account, Command, Connection, Event, Offer
+from app.models import Account, Command, Connection, Event, Offer, Payment
 from app.story import close_case
 
 STUCK = ("refused", "dead")
@@ -257,10 +257,14 @@ def sync(wish: str, connection: str, as_json: bool) -> None:
 @click.argument("connection")
 @showing.json_option
 def remove(connection: str, as_json: bool) -> None:
-    """Unplug CONNECTION: nothing is sent there or taken from it any more. Its orders and events stay readable; offers stay as last sent."""
+    """Unplug CONNECTION: nothing is sent there or taken from it any more. Its orders and events stay readable; offers stay as last sent.
+
+    A payment provider with open payments is not unplugged: what becomes of them could not be heard any more.
+    """
     with opening.bridge():
         found = finding.connection(db.session(), connection)
         name = found.name
+        _nothing_to_pay(found)
         counted = (
             select(func.count())
             .select_from(Offer)
@@ -273,5 +277,21 @@ def remove(connection: str, as_json: bool) -> None:
         db.session.commit()
         if as_json:
             showing.as_json_text({"connection": found.key, "state": "removed", "offers_on_sale": on_sale})
+        elif found.role == "payment":
+            click.echo(f"{name} is unplugged. New payments go to another provider, or are made by hand.")
         else:
             click.echo(f"{name} is unplugged. {on_sale:,} offers stay on sale there, as they were last sent.")
+
+
+def _nothing_to_pay(found: Connection) -> None:
+    """Open payments are finished where they began. Locked, so that none is instructed meanwhile."""
+    db.session.execute(select(Connection.id).where(Connection.id == found.id).with_for_update())
+    waiting = select(func.count()).where(
+        Payment.connection_id == found.id, Payment.state.in_(("due", "unknown"))
+    )
+    if many := int(db.session.scalar(waiting) or 0):
+        one = many == 1
+        stop(
+            f"{many} payment{'' if one else 's'} through {found.name} {'is' if one else 'are'} open. Let {'it' if one else 'them'} be finished, or tick "
+            f"{'it' if one else 'them'} off (shopbridge money list, shopbridge money done), then remove it."
+        )

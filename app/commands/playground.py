@@ -119,6 +119,11 @@ def network(ports: tuple[int, ...]) -> None:
         servers.append(_server(made, port))
     for server in servers[1:]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+    # The sockets listen already, so whoever reads this may begin.
+    for port in shops:
+        click.echo(f"Simulated shop “Shop {port}”: http://127.0.0.1:{port}")
+    click.echo(f"Simulated payment provider: http://127.0.0.1:{last}")
+    click.echo("Ctrl-C ends them; they forget everything then.")
     _until_term(servers[0])
 
 

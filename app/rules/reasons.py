@@ -114,7 +114,12 @@ def _filled(template: str, params: Mapping[str, Any], language: str) -> str:
         return "" if any(_is_empty(_value(gap, params)) for gap in _GAP.findall(part[1])) else part[1]
 
     template = _OPTIONAL.sub(kept, template)
-    return _GAP.sub(lambda gap: _shown(gap[1], params, language), template)
+    return _GAP.sub(lambda gap: _without_second_stop(_shown(gap[1], params, language), gap), template)
+
+
+def _without_second_stop(value: str, gap: re.Match[str]) -> str:
+    """“Chai e.K.” at the end of a sentence brings its full stop along."""
+    return value[:-1] if value.endswith(".") and gap.string[gap.end() :].startswith(".") else value
 
 
 def _shown(name: str, params: Mapping[str, Any], language: str) -> str:

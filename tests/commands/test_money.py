@@ -411,3 +411,24 @@ def test_the_operator_tells_what_the_carrier_says(run: Run, desk: Desk, session:
     assert "time is over" in text
     assert "cannot be right" in says(run("seen", number, "--kind", "delivered", "--at", "2099-01-01", code=1))
     assert "no parcel 4711 whose" in says(run("seen", "4711", "--kind", "delivered", "--at", "1s", code=1))
+
+
+def test_a_provider_with_open_payments_is_not_unplugged(run: Run, desk: Desk, session: Session) -> None:
+    payment = open_payout(desk)
+    connection = session.get_one(Connection, payment.connection_id)
+
+    def remove() -> Result:
+        session.commit()
+        return CliRunner().invoke(cli.main, ["remove", connection.key])
+
+    refused = remove()
+    assert refused.exit_code == 1
+    assert "1 payment through manual is open. Let it be finished" in says(refused)
+    session.expire_all()
+    assert connection.state == "active"
+    run("done", f"pay_{payment.id}")
+    done = remove()
+    assert done.exit_code == 0, done.output
+    assert "New payments go to another provider" in done.stdout
+    session.expire_all()
+    assert connection.state == "removed"

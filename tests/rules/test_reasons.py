@@ -254,6 +254,14 @@ def test_a_value_with_brackets_or_gaps_in_it_is_shown_as_it_is():
     assert text == "Kaufland.de refused the call: [x] {field}."
 
 
+@pytest.mark.parametrize("locale", reasons.LOCALES)
+def test_a_company_that_ends_with_a_full_stop_ends_the_sentence_with_one(locale):
+    told = reasons._filled("Asked: {name}.", {"name": "Chai e.K."}, locale)
+    assert told == "Asked: Chai e.K."
+    assert reasons._filled("{name} asks.", {"name": "Chai e.K."}, locale) == "Chai e.K. asks."
+    assert reasons._filled("Asked[ by {name}].", {"name": "Chai GmbH"}, locale) == "Asked by Chai GmbH."
+
+
 def test_a_partner_nobody_named_is_called_the_partner():
     assert reasons.sentence("partner.unreachable", {}, "de").startswith(
         "Die Gegenstelle ist gerade nicht erreichbar"

@@ -18,10 +18,24 @@ class SimulatedSettings(Schema):
     api_key = fields.String(
         required=True,
         validate=validate.Length(min=1),
-        metadata={"label": _said("Schlüssel", "Key"), "secret": True},
+        metadata={
+            "label": _said("Schlüssel", "Key"),
+            "help": _said(
+                "sim_key: der Zahlungsdienst der Sandbox kennt nur diesen.",
+                "sim_key: the sandbox's provider knows only this one.",
+            ),
+            "secret": True,
+        },
     )
     webhook_secrets = fields.List(
         fields.String(validate=validate.Length(min=1)),
         load_default=list,
-        metadata={"label": _said("Signaturgeheimnisse", "Signing secrets"), "secret": True},
+        metadata={
+            "label": _said("Signaturgeheimnisse", "Signing secrets"),
+            "help": _said(
+                "Was die Sandbox zum Unterschreiben ihrer Nachrichten benutzt. Ohne sie fragt die Bridge von selbst nach, nur später.",
+                "What the sandbox signs its messages with. Without them the bridge asks by itself, only later.",
+            ),
+            "secret": True,
+        },
     )
