@@ -93,7 +93,7 @@ def connect_marketplace(
         name=free_name(session, account.id, name or provider.name),
         state="active",
         settings=loaded,
-        secrets={"settings": hidden},
+        secrets={"settings": hidden, **({"hint": randomness.token_urlsafe(24)} if provider.knocks else {})},
         base_url=base_url,
         shop_id=only_shop(session, account.id),
     )
@@ -102,6 +102,12 @@ def connect_marketplace(
     _plan_looks(session, connection, provider)
     session.flush()
     return connection
+
+
+def knock_path(connection: Connection) -> str | None:
+    """The path, below the bridge's public address, where this marketplace may knock; None where it does not. Secret."""
+    secret = (connection.secrets or {}).get("hint")
+    return f"/hints/{connection.key}/{secret}" if secret else None
 
 
 def _plan_looks(session: Session, connection: Connection, provider: registry.Provider) -> None:

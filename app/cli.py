@@ -92,6 +92,7 @@ PLACES: dict[str, tuple[Place, str]] = {
     "offers": (_looking, "List what marketplaces show."),
     "cases": (_looking, "List problems somebody must look at."),
     "dead": (_looking, "List what is stuck, in both directions."),
+    "accept": (_acting, "Accept or refuse an order that waits for the seller's answer."),
     "replay": (_acting, "Work stuck events or commands off again."),
     "holiday": (_acting, "Put every offer to stock 0 and back, with proof."),
     "remove": (_acting, "Unplug a shop or a marketplace; what it did stays readable."),

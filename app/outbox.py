@@ -39,8 +39,7 @@ def write(
     order_id: int | None = None,
 ) -> int | None:
     """Write one deed in the caller's transaction; None when a command with this key is already there (it is written once)."""
-    note_work(session, [connection_id])
-    return session.execute(
+    written: int | None = session.execute(
         insert(COMMANDS)
         .values(
             account_id=account_id,
@@ -54,6 +53,9 @@ def write(
         .on_conflict_do_nothing(index_elements=["connection_id", "key"])
         .returning(COMMANDS.c.id)
     ).scalar()
+    if written is not None:
+        note_work(session, [connection_id])
+    return written
 
 
 def note_work(session: Session, connection_ids: Iterable[int]) -> None:

@@ -92,6 +92,7 @@ class Provider:
     secret_settings: Sequence[str] = ()  # names of settings that are stored encrypted and shown never
     egress: Literal["public_https", "tenant_url"] = "public_https"
     by_hand: bool = False  # payment: a person ticks off what happened, so there is nobody to ask
+    knocks: bool = False  # it can call an address of ours when something is new: the connection gets a secret one (/hints)
     hosts: Mapping[str, str] = field(
         default_factory=dict
     )  # further base URLs by name, e.g. where tokens come from

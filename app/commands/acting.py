@@ -13,7 +13,8 @@ from app.commands import finding, opening, showing
 from app.commands.problems import stop
 from app.extensions import db
 from app.flows import holiday as holidays
-from app.models import Account, Command, Connection, Event, Offer, Payment
+from app.flows import order_accepted
+from app.models import Account, Command, Connection, Event, Offer, Order, Payment
 from app.story import close_case
 
 STUCK = ("refused", "dead")
@@ -251,6 +252,31 @@ def sync(wish: str, connection: str, as_json: bool) -> None:
 
 
 # --- remove --------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("order_id", metavar="ID")
+@click.option("--refuse", is_flag=True, help="Refuse what waits instead of accepting it.")
+@showing.json_option
+def accept(order_id: str, refuse: bool, as_json: bool) -> None:
+    """Accept, or refuse, an order that waits for the seller's answer at its marketplace. ID as for `shopbridge order`."""
+    from app.commands.looking import find_order
+
+    with opening.bridge():
+        found = find_order(order_id)
+        order = db.session.scalars(select(Order).where(Order.id == found.id).with_for_update()).one()
+        if not order_accepted.by_hand(db.session(), order, accept=not refuse):
+            stop(f"Nothing of order {order.external_id} waits for an answer, or it was answered already.")
+        connection_id = order.connection_id
+        db.session.commit()
+        queues.ring("out", connection_id)
+        word = "refused" if refuse else "accepted"
+        if as_json:
+            showing.as_json_text({"order": f"ord_{found.id}", "answer": word})
+        else:
+            click.echo(
+                f"Order {found.external_id} is being {word}; `shopbridge order ord_{found.id}` shows when it is."
+            )
 
 
 @click.command()

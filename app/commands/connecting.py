@@ -101,7 +101,8 @@ def _marketplace_command(provider: Provider) -> click.Command:
                 allow_loopback=app.config["SHOPBRIDGE_ALLOW_LOOPBACK"],
             )  # fmt: skip
             db.session.commit()
-            _tell_new(made, look(made), as_json)
+            path = accounts.knock_path(made)
+            _tell_new(made, look(made), as_json, f"{public_url(app)}{path}" if path else None)
 
     return command
 
@@ -177,7 +178,7 @@ def ask_missing(provider: Provider, values: dict[str, Any], as_json: bool) -> di
     return values
 
 
-def _tell_new(made: Connection, checked: Mapping[str, Any], as_json: bool) -> None:
+def _tell_new(made: Connection, checked: Mapping[str, Any], as_json: bool, knocks_at: str | None) -> None:
     """A connection whose keys are refused is not kept; one that could not be asked is, because the keys may be right."""
     if made.state == "needs_attention":
         name = made.name
@@ -188,11 +189,19 @@ def _tell_new(made: Connection, checked: Mapping[str, Any], as_json: bool) -> No
         queues.ring(lane, made.id)
     if as_json:
         showing.as_json_text(
-            {"connection": made.key, "name": made.name, "state": made.state, "check": checked}
+            {
+                "connection": made.key,
+                "name": made.name,
+                "state": made.state,
+                "check": checked,
+                **({"knocks_at": knocks_at} if knocks_at else {}),
+            }
         )
         return
     state = "is connected" if checked["ok"] else "is set up, but its keys could not be checked yet"
     click.echo(f"{made.name} {state} ({made.key}). {checked['says']}")
+    if knocks_at is not None:
+        click.echo(f"New orders arrive sooner when {made.name} may knock at this secret address: {knocks_at}")
     if made.shop_id is None:
         click.echo(
             "No shop gets its orders yet: connect one with `shopbridge pair` or `shopbridge connect standard`."

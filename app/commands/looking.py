@@ -293,7 +293,7 @@ def order(order_id: str, as_json: bool) -> None:
     ID is ours (ord_12), the marketplace's number, or the number in the shop.
     """
     with opening.bridge():
-        found = _find_order(order_id)
+        found = find_order(order_id)
         told = _story(found)
         if as_json:
             showing.as_json_text(told)
@@ -301,7 +301,8 @@ def order(order_id: str, as_json: bool) -> None:
             _print_story(told)
 
 
-def _find_order(word: str) -> Order:
+def find_order(word: str) -> Order:
+    """One order by our id, the marketplace's number or the shop's; stops with a sentence when there is none or several."""
     wanted = [Order.external_id == word, Order.shop_number == word]
     if word.startswith("ord_") or (word.isascii() and word.isdigit() and len(word) < 12):
         wanted.insert(0, Order.id == finding.number(word))

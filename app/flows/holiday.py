@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app import reservations
+from app import outbox, reservations
+from app.delivery import Delivered
 from app.models import Account, Connection, Listing, Offer, Product
+from app.registry import ClosesShop, provider
+from app.story import close_case, open_case
+
+LONGEST = timedelta(days=60)  # a shop that nobody opens again opens by itself
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,56 @@ def switch(session: Session, account: Account, on: bool, marketplace: Connection
     if marketplace is not None:
         where.append(Offer.connection_id == marketplace.id)
     done = session.execute(update(Offer).where(*where).values(stale=True, next_attempt_at=func.now()))
+    for each in [marketplace] if marketplace is not None else _marketplaces(session, account):
+        _close(session, each, on)
     return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def deliver(
+    session: Session, command: outbox.Claimed, marketplace: Connection, client: ClosesShop
+) -> Delivered:
+    """Tell the marketplace the closed dates, so that buyers see them. What it does not let us set is said; stock is at 0 all the same."""
+    now = datetime.now(UTC)
+    since, until = (now, now + LONGEST) if command.payload["on"] else (None, None)
+    account_id, connection_id = marketplace.account_id, marketplace.id
+    session.commit()
+    reason = client.close_shop(since, until)
+    subject = f"connection/{connection_id}/holiday"
+    if reason is None:
+        close_case(session, account_id=account_id, subject=subject)
+    else:
+        open_case(
+            session,
+            account_id=account_id,
+            connection_id=connection_id,
+            subject=subject,
+            code=reason.code,
+            params=reason.params,
+        )
+    return Delivered({"on": command.payload["on"]})
+
+
+def _marketplaces(session: Session, account: Account) -> Sequence[Connection]:
+    mine = (
+        Connection.account_id == account.id,
+        Connection.role == "marketplace",
+        Connection.state != "removed",
+    )
+    return session.scalars(select(Connection).where(*mine)).all()
+
+
+def _close(session: Session, marketplace: Connection, on: bool) -> None:
+    """Where the marketplace knows closed dates, one deed for each switch; they go out in order."""
+    if provider(marketplace.provider).can(marketplace.settings).holiday == "closed_dates":
+        outbox.write(
+            session,
+            account_id=marketplace.account_id,
+            connection_id=marketplace.id,
+            kind="holiday",
+            subject=f"holiday/{marketplace.id}",
+            key=f"holiday:{marketplace.id}:{time.time_ns()}",
+            payload={"on": on},
+        )
 
 
 def progress(session: Session, account: Account, marketplace: Connection | None = None) -> Progress:

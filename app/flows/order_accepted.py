@@ -43,9 +43,7 @@ def want(session: Session, order: Order, can: Capabilities) -> None:
 def by_hand(session: Session, order: Order, *, accept: bool) -> bool:
     """The merchant decides about everything that waits. Answers whether anything did."""
     pieces = _waiting(session, order)
-    if pieces:
-        _write(session, order, pieces, [] if accept else pieces)
-    return bool(pieces)
+    return bool(pieces) and _write(session, order, pieces, [] if accept else pieces)
 
 
 def deliver(
@@ -87,13 +85,14 @@ def _answered(
     return Delivered({"accepted": len(command.payload["accept"])}, problem, seen=answer.seen)
 
 
-def _write(session: Session, order: Order, pieces: list[OrderPiece], refused: list[OrderPiece]) -> None:
-    """The key names the first piece: pieces that join the order later are answered on their own."""
+def _write(session: Session, order: Order, pieces: list[OrderPiece], refused: list[OrderPiece]) -> bool:
+    """The key names the first piece: pieces that join the order later are answered on their own. False: it was answered before."""
     refuse = [piece.id for piece in refused]
     accept = [piece.id for piece in pieces if piece.id not in refuse]
     key = f"accept_order:{pieces[0].id}"
     payload = {"accept": accept, "refuse": refuse}
-    outbox.write_for_order(session, order, order.connection_id, "accept_order", key, payload)
+    written = outbox.write_for_order(session, order, order.connection_id, "accept_order", key, payload)
+    return written is not None
 
 
 def _waiting(session: Session, order: Order) -> list[OrderPiece]:

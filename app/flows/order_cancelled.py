@@ -103,7 +103,9 @@ def deliver_to_marketplace(
         answer = answers.get(piece.external_id)
         if answer is not None and answer.state is not None:
             piece.state = status.piece_after(m.PieceState(piece.state), answer.state)
-        if answer is not None and answer.ok:
+        if answer is not None and answer.ok and answer.pending:
+            piece.cancel_asked_by = "shop"  # taken, not done: a later look at the order shows it cancelled
+        elif answer is not None and answer.ok:
             piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.CANCELLED)
             piece.cancel_asked_by = "shop"
             kept = f"order/{order.id}/cancel/{piece.external_id}"

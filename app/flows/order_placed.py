@@ -21,7 +21,7 @@ from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
 from app.errors import Refused
-from app.models import Command, Connection, Order, OrderLine, OrderPiece, Product, Reservation
+from app.models import Command, Connection, Offer, Order, OrderLine, OrderPiece, Product, Reservation
 from app.registry import ShopClient
 from app.rules import gtin, status, stock
 from app.story import close_case, order_case, tell
@@ -289,6 +289,7 @@ def _add_pieces(session: Session, order: Order, marketplace: Connection, new: li
     }
     if not lines:
         tell(session, order, "order.seen", pieces=len(new), order=order.external_id)
+    rows: list[tuple[OrderPiece, int | None]] = []
     for piece in new:
         line = lines.get(piece.group)
         if line is None:
@@ -305,10 +306,7 @@ def _add_pieces(session: Session, order: Order, marketplace: Connection, new: li
             ship_by=piece.ship_by,
             marketplace_reason=piece.reason,
         )
-        session.add(row)
-        session.flush()
-        if line.product_id is not None and piece.state in HOLDING:
-            session.add(Reservation(account_id=order.account_id, product_id=line.product_id, piece_id=row.id))
+        rows.append((row, line.product_id if piece.state in HOLDING else None))
         if piece.state is m.PieceState.UNCLEAR:
             order_case(
                 session,
@@ -318,8 +316,22 @@ def _add_pieces(session: Session, order: Order, marketplace: Connection, new: li
                 piece=piece.external_id,
                 status=piece.raw_state,
             )
+    _write_pieces(session, order, rows)
     _hold_stock(
         session, order, sorted({line.product_id for line in lines.values() if line.product_id is not None})
+    )
+
+
+def _write_pieces(session: Session, order: Order, rows: list[tuple[OrderPiece, int | None]]) -> None:
+    """Pieces, and the unit of a product that each holds: together, not one statement after another for an order of thousands."""
+    session.add_all([row for row, _ in rows])
+    session.flush()
+    session.add_all(
+        [
+            Reservation(account_id=order.account_id, product_id=product_id, piece_id=row.id)
+            for row, product_id in rows
+            if product_id is not None
+        ]
     )
 
 
@@ -351,9 +363,15 @@ def _new_line(session: Session, order: Order, marketplace: Connection, piece: m.
 
 
 def _match(session: Session, marketplace: Connection, piece: m.PieceSeen) -> int | None:
-    """The shop's product: by its id where the source knows it, by SKU, else by GTIN. Two products with one SKU match neither, because a guess
-    would ship the wrong thing.
+    """The shop's product: by the number of our offer or by its id where the source knows it, by SKU, else by GTIN. Two products with one SKU
+    match neither, because a guess would ship the wrong thing.
     """
+    if piece.offer_number is not None:
+        ours = select(Offer.product_id).where(
+            Offer.connection_id == marketplace.id, Offer.number == piece.offer_number
+        )
+        if (product_id := session.scalar(ours)) is not None:
+            return product_id
     known_by = (
         (Product.external_id, piece.product_external_id),
         (Product.sku, piece.sku),

@@ -9,8 +9,9 @@ becomes a case for a person.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal, cast
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,7 +19,7 @@ from app import messages as m
 from app import outbox
 from app.delivery import Delivered
 from app.models import Command, Connection, Order, OrderLine, OrderPiece, Refund, Return
-from app.registry import MarketplaceClient, ShopClient
+from app.registry import MarketplaceClient, ShopClient, ShowsRefunds, provider
 from app.rules import refund as rules
 from app.rules import status
 from app.story import close_case, order_case, tell
@@ -83,10 +84,17 @@ def deliver_refund(
     """Refund one amount for one piece at the marketplace; never a second time when the first answer is unknown."""
     piece = session.get_one(OrderPiece, command.payload["piece"])
     external_id = piece.external_id
-    if command.in_doubt:
+    readable = provider(marketplace.provider).can(marketplace.settings).refund_readable
+    if command.in_doubt and (not readable or "before" not in command.payload):
         return _unknown_refund(session, command, external_id)
     session.commit()
-    answer = client.refund(external_id, command.payload["amount"], command.payload["reason"])
+    found = _read_back(session, command, cast("ShowsRefunds", client), external_id) if readable else "missing"
+    if found == "unclear":
+        return _unknown_refund(session, command, external_id)
+    if found == "made":
+        answer = m.PieceAnswer(external_id, True, already=True)
+    else:
+        answer = client.refund(external_id, command.payload["amount"], command.payload["reason"])
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
     if answer.ok:
         subject = f"order/{order.id}/refund/{command.id}"
@@ -277,6 +285,24 @@ def _state_soon(piece: OrderPiece) -> m.PieceState:
     if piece.shipment_id is not None and piece.state == m.PieceState.TO_SHIP:
         return m.PieceState.SHIPPED
     return m.PieceState(piece.state)
+
+
+def _read_back(
+    session: Session, command: outbox.Claimed, client: ShowsRefunds, piece: str
+) -> Literal["made", "missing", "unclear"]:
+    """Whether what the marketplace shows contains this refund. Before the first try, what is shown is kept beside the command.
+
+    Unclear: something was refunded meanwhile that is not this; only a person can tell.
+    """
+    shown, before = client.read_refunded(piece), command.payload.get("before")
+    if before is None:
+        kept = {**command.payload, "before": shown}
+        session.execute(update(Command).where(Command.id == command.id).values(payload=kept))
+        session.commit()
+        return "missing"
+    if shown >= before + command.payload["amount"]:
+        return "made"
+    return "missing" if shown == before else "unclear"
 
 
 def _unknown_refund(session: Session, command: outbox.Claimed, piece: str) -> Delivered:

@@ -17,7 +17,7 @@ from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
 from app.models import Connection, Order, OrderLine, OrderPiece, Shipment
-from app.registry import Capabilities, MarketplaceClient
+from app.registry import Capabilities, MarketplaceClient, ShopClient, provider
 from app.rules import status, tracking, waiting
 from app.story import close_case, close_cases, order_case, tell
 
@@ -47,6 +47,8 @@ def from_shop(
         _wait_for_tracking(session, shop, order)
     elif newer:
         order.wait_until = order.completed_at = None  # taken back: nothing has left, so nothing is waited for
+    _note_returns(session, order, seen.return_tracking)
+    _let_go(session, order)
 
 
 def wait_is_over(session: Session, order: Order, can: Capabilities, now: datetime) -> None:
@@ -59,6 +61,7 @@ def wait_is_over(session: Session, order: Order, can: Capabilities, now: datetim
     verdict = waiting.decide(now, order.wait_until, order.ship_by, can.ship_without_tracking)
     if isinstance(verdict, waiting.ShipWithout):
         _send(session, order, _without_number(session, order), pieces)
+        _let_go(session, order)
         order.wait_until = None
         tell(session, order, "ship.without_tracking", pieces=len(pieces))
     elif verdict.alarm:
@@ -95,6 +98,8 @@ def deliver_ship(
         tracking_number=shipment.tracking_number or None,
         carrier=shipment.carrier,
         carrier_name=shipment.carrier_name,
+        return_tracking_number=shipment.return_number,
+        return_carrier=shipment.return_carrier,
     )
     due = [piece.external_id for piece in pieces if piece.state in HERE]
     # A parcel more, for what the marketplace knows to have left; where the first parcel was refused, this one is the first.
@@ -140,6 +145,7 @@ def _shipped(
     reservations.left_the_house(session, gone)
     well = [f"order/{order.id}/ship/{key}" for key, answer in by_id.items() if answer.ok]
     close_cases(session, account_id=order.account_id, subjects=well)
+    _booked(session, order, shipment, answers)
     if refused is None:
         shipment.confirmed_at = datetime.now(UTC)
         for code in ("ship.tracking_required", "ship.deadline_near"):
@@ -270,8 +276,114 @@ def _send(session: Session, order: Order, shipment: Shipment, pieces: list[Order
         pieces=len(pieces),
     )
     payload["shipment"] = shipment.id
-    key = f"ship:{shipment.id}:{pieces[0].id}"
+    can = _can(session, order)
+    # What joins a parcel that the marketplace knows already needs nothing more than that.
+    shipment.held = shipment.confirmed_at is None and (can.return_tracking or not can.partial_shipment)
+    if not shipment.held:
+        _tell_marketplace(session, order, payload, pieces)
+
+
+def _tell_marketplace(
+    session: Session, order: Order, payload: dict[str, object], pieces: list[OrderPiece]
+) -> None:
+    key = f"ship:{payload['shipment']}:{pieces[0].id}"
     outbox.write_for_order(session, order, order.connection_id, "ship", key, payload)
+
+
+def _can(session: Session, order: Order) -> Capabilities:
+    marketplace = session.get_one(Connection, order.connection_id)
+    return provider(marketplace.provider).can(marketplace.settings)
+
+
+def _note_returns(session: Session, order: Order, told: tuple[m.TrackingSeen, ...]) -> None:
+    """Numbers of return labels, each to one parcel: the first to the first. They come with the parcel, or somebody types them in later."""
+    query = select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id)
+    shipments = session.scalars(query).all() if told else ()
+    used = {each.return_number for each in shipments}
+    bare = [each for each in shipments if each.return_number is None and each.tracking_number]
+    for parcel in told:
+        number = tracking.normalise(parcel.number)
+        if bare and number and number not in used:
+            shipment = bare.pop(0)
+            used.add(number)
+            shipment.return_number = number
+            shipment.return_carrier = tracking.carrier_key(parcel.carrier_name) or shipment.carrier
+
+
+def _let_go(session: Session, order: Order) -> None:
+    """Parcels that were held back because the marketplace wants something else first: a return number with each, or the order as a whole."""
+    query = select(Shipment).where(Shipment.order_id == order.id, Shipment.held).order_by(Shipment.id)
+    held = session.scalars(query).all()
+    if not held:
+        return
+    can = _can(session, order)
+    ready = [each for each in held if each.return_number or not can.return_tracking]
+    for shipment in held:
+        part = f"return/{shipment.tracking_number[:40]}"
+        if shipment in ready:
+            close_cases(session, account_id=order.account_id, subjects=[f"order/{order.id}/{part}"])
+        else:
+            order_case(
+                session, order, "ship.return_tracking_required", part=part, number=shipment.tracking_number
+            )
+    if can.partial_shipment:
+        for shipment in ready:
+            _release(session, order, shipment, shipment.piece_ids)
+    elif len(ready) == len(held) and not _to_ship(session, order):
+        together = [piece_id for shipment in held for piece_id in shipment.piece_ids]
+        _release(session, order, held[0], together)
+        for shipment in held:
+            shipment.held = False
+    else:
+        tell(session, order, "ship.parts_together", number=held[-1].tracking_number)
+
+
+def _release(session: Session, order: Order, shipment: Shipment, piece_ids: list[int]) -> None:
+    """The marketplace is told now. Pieces that were cancelled meanwhile stay here; what has left in an earlier parcel gets one more."""
+    shipment.held = False
+    pieces = [piece for piece in _pieces(session, piece_ids) if piece.state in {*HERE, *GONE}]
+    if pieces:
+        sent = [piece.id for piece in pieces] if shipment.further else []
+        payload: dict[str, object] = {"shipment": shipment.id, "pieces": [p.id for p in pieces], "sent": sent}
+        _tell_marketplace(session, order, payload, pieces)
+
+
+def _booked(session: Session, order: Order, shipment: Shipment, answers: list[m.PieceAnswer]) -> None:
+    """The marketplace itself booked the parcel: its number belongs to the shop's order, where the label is printed."""
+    number = next((each.tracking_number for each in answers if each.tracking_number), None)
+    if number is None or shipment.tracking_number == number or order.shop_id is None:
+        return
+    shipment.tracking_number = number
+    payload = {"shipment": shipment.id}
+    key = f"order.booked:{shipment.id}"
+    outbox.write_for_order(session, order, order.shop_id, "order.booked", key, payload)
+
+
+def deliver_booked(
+    session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
+) -> Delivered:
+    """Write the number of a parcel that the marketplace booked into the shop's order; once, by its number."""
+    order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    shipment = session.get_one(Shipment, command.payload["shipment"])
+    if order.shop_order_id is None:
+        return Delivered({"skipped": "the shop never had this order"})
+    known = tracking.carriers().get(shipment.carrier or "")
+    lines = Counter(piece.line_id for piece in _pieces(session, shipment.piece_ids))
+    names = {
+        line.id: line.shop_line_id
+        for line in session.scalars(select(OrderLine).where(OrderLine.order_id == order.id))
+    }
+    data = {
+        "order_id": order.shop_order_id,
+        "key": f"tracking_{command.public_id}",
+        "number": shipment.tracking_number,
+        "carrier": known.name if known else shipment.carrier_name,
+        "url": tracking.tracking_url(shipment.carrier, shipment.tracking_number),
+        "lines": [{"id": names[line], "quantity": count} for line, count in lines.items() if names[line]],
+    }
+    session.commit()
+    client.send(command.public_id, "order.tracking", data)
+    return Delivered()
 
 
 def _wait_for_tracking(session: Session, shop: Connection, order: Order) -> None:
@@ -279,6 +391,9 @@ def _wait_for_tracking(session: Session, shop: Connection, order: Order) -> None
         return
     now = datetime.now(UTC)
     order.completed_at = order.completed_at or now
+    if _can(session, order).books_parcels:
+        _send(session, order, _without_number(session, order), _to_ship(session, order))
+        return
     order.wait_until = waiting.wait_until(now, int(shop.settings.get("tracking_wait_hours", 3)))
     tell(session, order, "ship.waiting_for_tracking", until=order.wait_until)
 

@@ -21,6 +21,7 @@ from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavaila
 from app.extensions import db
 from app.flows import (
     compare_money,
+    holiday,
     label_sender,
     order_accepted,
     order_cancelled,
@@ -66,6 +67,8 @@ DELIVERIES: dict[str, Callable[..., Delivered]] = {
     "trade.completed": trade_shipped.deliver_completed,
     "accept_order": order_accepted.deliver,
     "ship": order_shipped.deliver_ship,
+    "holiday": holiday.deliver,
+    "order.booked": order_shipped.deliver_booked,
     "cancel": order_cancelled.deliver_to_marketplace,
     "refund": order_returned.deliver_refund,
     "accept_return": order_returned.deliver_accept,

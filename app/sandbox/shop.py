@@ -93,6 +93,7 @@ def _order_routes(rule: Rule, shop: Shop) -> None:
         "refund": shop.refund,
         "cancel": lambda number, _: shop.set_status(number, "cancelled"),
         "trash": lambda number, _: shop.trash_order(number),
+        "return_label": shop.print_return_label,
         "label": lambda number, _: shop.print_label(number),
     }
 

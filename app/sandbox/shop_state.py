@@ -375,6 +375,22 @@ class Shop:
             self.outbox.add("shipment.changed", f"order/{order.id}")
             return order
 
+    def print_return_label(self, number: Any, parcel: Mapping[str, Any]) -> Order:
+        """A label for sending the goods back: {"number", "carrier"}. Reported as shipment.changed."""
+        with self.lock:
+            order = self.order(number)
+            order.return_tracking.append(
+                {
+                    "number": parcel["number"],
+                    "carrier": parcel.get("carrier"),
+                    "url": None,
+                    "shipped_at": text_of(now()),
+                    "lines": None,
+                }
+            )
+            self.outbox.add("shipment.changed", f"order/{order.id}")
+            return order
+
     def print_label(self, number: Any) -> Order:
         """A shipping label with its sender; None = the shop itself. NotObeyed while a retailer's address is not known (K7)."""
         with self.lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web import answers, api, health, intake, network, payments, plugin, rate, senders, webhooks
+from app.web import answers, api, health, hints, intake, network, payments, plugin, rate, senders, webhooks
 
 
 def register(app_: Flask) -> None:
@@ -18,6 +18,7 @@ def register(app_: Flask) -> None:
         plugin.blueprint,
         network.blueprint,
         health.blueprint,
+        hints.blueprint,
     ):
         app_.register_blueprint(blueprint)
     api.register(app_)

@@ -707,6 +707,7 @@ def upgrade() -> None:
         sa.Column("carrier_name", sa.Text(), nullable=True),
         sa.Column("carrier_source", sa.Text(), nullable=False),
         sa.Column("further", sa.Boolean(), nullable=False),
+        sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("return_number", sa.Text(), nullable=True),
         sa.Column("return_carrier", sa.Text(), nullable=True),
         sa.Column("piece_ids", postgresql.JSONB(astext_type=sa.Text()), nullable=False),

@@ -9,6 +9,7 @@ from sqlalchemy import Integer, cast, func, select, update
 
 from app import queues
 from app.extensions import db
+from app.flows import holiday
 from app.models import Account, Connection, Event, Manifest, Offer
 from app.web import answers
 from app.web.api import pages, shapes, telling
@@ -149,13 +150,10 @@ def switch_holiday(asked: dict[str, Any]) -> dict[str, Any]:
         target = _marketplace(asked["connection"])
         if target.account_id != account.id:
             not_found()
-        target.holiday = asked["on"]
-        touched = [target.id]
+        holiday.switch(db.session(), account, asked["on"], target)
     else:
-        account.holiday = asked["on"]
-        touched = [connection.id for connection in _marketplaces(account)]
-    for connection_id in touched:
-        _mark(connection_id)
+        holiday.switch(db.session(), account, asked["on"])
+    touched = [connection.id for connection in _marketplaces(account)]
     db.session.commit()
     for connection_id in touched:
         queues.ring("out", connection_id)

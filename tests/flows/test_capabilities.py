@@ -1,0 +1,523 @@
+"""What a marketplace can and cannot do decides what the flows do; none of them asks for a name.
+
+The simulated Kaufland plays the others: its capabilities are changed, and its client gets the verbs that it does not have.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+import pytest
+from sqlalchemy import select, text, update
+from world import World, call
+
+from app import messages as m
+from app import registry
+from app.errors import Unknown
+from app.extensions import db
+from app.flows import holiday, order_accepted
+from app.models import Account, Command, Connection, Offer, Order, OrderPiece, Product, Schedule, Shipment
+from app.sandbox.faults import Fault
+
+ASSAM, SENCHA = "4006381333931", "4006381333948"
+FIRST = {"number": "00340434161094015902", "carrier": "DHL"}
+SECOND = {"number": "00340434161094015919", "carrier": "DHL"}
+BACK = {"number": "00340434161094015926", "carrier": "DHL"}
+
+Like = Callable[..., None]
+
+
+@pytest.fixture
+def like(monkeypatch: pytest.MonkeyPatch) -> Like:
+    """Kaufland with other capabilities, and with a client that has more verbs."""
+
+    def changed(client: type[Any] | None = None, **can: Any) -> None:
+        known = registry.providers()
+        kaufland = known["kaufland"]
+        other = dataclasses.replace(
+            kaufland,
+            client=client or kaufland.client,
+            capabilities=dataclasses.replace(kaufland.capabilities, **can),
+        )
+        monkeypatch.setattr(registry, "providers", lambda: {**known, "kaufland": other})
+
+    return changed
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    world.product("TEE-001", ASSAM, stock=10)
+    world.product("TEE-002", SENCHA, stock=10)
+    world.work()
+    return world
+
+
+def placed(world: World, pieces: int = 2) -> tuple[dict[str, Any], Any]:
+    """An order of Assam that is in the shop."""
+    made = world.order(("TEE-001", pieces, 790))
+    world.work()
+    return made, list(world.shop.orders.values())[-1]
+
+
+def numbers(world: World, order: dict[str, Any]) -> list[set[str]]:
+    units = [world.kaufland.order_units[unit] for unit in order["units"]]
+    return [{parcel["tracking_number"] for parcel in unit["shipments"]} for unit in units]
+
+
+def line(order: Any) -> str:
+    return str(order.lines[0].id)
+
+
+# --- parcels ----------------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_that_leaves_as_one_waits_for_its_last_parcel(ready: World, like: Like) -> None:
+    like(partial_shipment=False)
+    made, order = placed(ready)
+    for parcel in (FIRST, SECOND):
+        assert numbers(ready, made) == [set(), set()]
+        ready.in_shop("tracking", order.id, **parcel, lines=[{"id": line(order), "quantity": 1}])
+        ready.work()
+    assert numbers(ready, made) == [{FIRST["number"]}] * 2
+
+
+def test_a_part_that_is_cancelled_lets_the_rest_go(ready: World, like: Like) -> None:
+    like(partial_shipment=False)
+    made, order = placed(ready)
+    ready.in_shop("tracking", order.id, **FIRST, lines=[{"id": line(order), "quantity": 1}])
+    ready.work()
+    assert numbers(ready, made) == [set(), set()]
+    call("POST", f"{ready.kaufland_url}/_control/order-units/{made['units'][1]}/cancel", {})
+    ready.work()
+    ready.work()
+    assert numbers(ready, made)[0] == {FIRST["number"]}
+
+
+def test_a_parcel_without_its_return_number_is_held_and_told_as_soon_as_it_is_there(
+    ready: World, like: Like
+) -> None:
+    like(return_tracking=True)
+    made, order = placed(ready)
+    ready.in_shop("complete", order.id, tracking=FIRST)
+    ready.work()
+    assert numbers(ready, made) == [set(), set()]
+    assert ready.cases() == ["ship.return_tracking_required"]
+    ready.in_shop("return_label", order.id, **BACK)
+    ready.work()
+    assert numbers(ready, made) == [{FIRST["number"]}] * 2
+    assert ready.cases() == []
+    (shipment,) = ready.session.scalars(select(Shipment)).all()
+    assert (shipment.return_number, shipment.return_carrier) == (BACK["number"], "dhl")
+
+
+def test_a_marketplace_that_books_the_parcel_gives_its_number_to_the_shop(ready: World, like: Like) -> None:
+    class Books(registry.provider("kaufland").client):  # type: ignore[misc]
+        def ship(self, shipment: m.ShipmentWanted) -> list[m.PieceAnswer]:
+            assert shipment.tracking_number is None
+            done = super().ship(dataclasses.replace(shipment, tracking_number=FIRST["number"], carrier="dhl"))
+            return [dataclasses.replace(each, tracking_number=FIRST["number"]) for each in done]
+
+    like(Books, books_parcels=True, partial_shipment=False)
+    made, order = placed(ready)
+    ready.in_shop("complete", order.id)
+    ready.work()
+    assert numbers(ready, made) == [{FIRST["number"]}] * 2
+    assert [each["number"] for each in ready.shop.orders[order.id].tracking] == [FIRST["number"]]
+    ready.work()
+    assert len(ready.session.scalars(select(Shipment)).all()) == 1
+
+
+# --- acceptance --------------------------------------------------------------------------------------------------------------
+
+
+class Asks(registry.provider("kaufland").client):  # type: ignore[misc]
+    """Orders wait for an answer; what was answered is in `told`."""
+
+    told: ClassVar[list[tuple[str, tuple[str, ...], tuple[str, ...]]]] = []
+    silent = 0
+
+    def orders_to_ship(self, since: datetime | None) -> Any:
+        for page in super().orders_to_ship(since):
+            yield [self._asks(order) for order in page]
+
+    def orders_changed(self, since: datetime) -> Any:
+        for page in super().orders_changed(since):
+            yield [self._asks(order) for order in page]
+
+    def _asks(self, order: m.OrderSeen) -> m.OrderSeen:
+        if any(order.external_id == told for told, _, _ in self.told):
+            return order
+        waiting = tuple(dataclasses.replace(each, state=m.PieceState.ANNOUNCED) for each in order.pieces)
+        return dataclasses.replace(order, pieces=waiting, awaits_acceptance=True)
+
+    def accept_order(self, order_id: str, accepted: Sequence[str], refused: Sequence[str]) -> m.OrderAnswer:
+        answer = tuple(m.PieceAnswer(each, True) for each in (*accepted, *refused))
+        if not any(order_id == told for told, _, _ in self.told):
+            self.told.append((order_id, tuple(accepted), tuple(refused)))
+        if type(self).silent:
+            type(self).silent -= 1
+            raise Unknown("outcome.unknown", operation="accept_order")
+        return m.OrderAnswer(answer)
+
+
+@pytest.fixture
+def asks(like: Like, monkeypatch: pytest.MonkeyPatch) -> type[Asks]:
+    monkeypatch.setattr(Asks, "told", [])
+    monkeypatch.setattr(Asks, "silent", 0)
+    like(Asks, acceptance="pieces")
+    return Asks
+
+
+def ids(made: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(unit) for unit in made["units"])
+
+
+def settings(world: World, **values: Any) -> None:
+    found = world.session.get_one(Connection, world.kaufland_connection)
+    found.settings = {**found.settings, **values}
+    world.session.commit()
+
+
+def test_an_order_is_accepted_once_and_then_lands_in_the_shop(ready: World, asks: type[Asks]) -> None:
+    made = ready.order(("TEE-001", 2, 790))
+    ready.work()
+    assert asks.told == [(made["id_order"], ids(made), ())]
+    assert ready.shop.orders == {}
+    ready.work()
+    assert len(ready.shop.orders) == 1
+    ready.work()
+    assert len(asks.told) == 1
+
+
+def test_an_answer_that_got_lost_is_given_again(ready: World, asks: type[Asks]) -> None:
+    asks.silent = 1
+    made = ready.order(("TEE-001", 1, 790))
+    ready.work()
+    ready.hurry()
+    ready.work()
+    assert asks.told == [(made["id_order"], ids(made), ())]
+    assert len(ready.shop.orders) == 1
+
+
+def test_only_what_is_in_stock_is_accepted_where_the_merchant_wants_it_so(
+    ready: World, asks: type[Asks]
+) -> None:
+    settings(ready, accept_orders="in_stock")
+    made = ready.order(("TEE-001", 12, 790), oversell=True)
+    ready.work()
+    ((_, accepted, refused),) = asks.told
+    assert (accepted, refused) == (ids(made)[:10], ids(made)[10:])
+    states = ready.session.scalars(select(OrderPiece.state).order_by(OrderPiece.id)).all()
+    assert states == ["announced"] * 10 + ["cancelled"] * 2
+
+
+def test_a_marketplace_that_knows_only_whole_orders_hears_no_of_the_whole(
+    ready: World, asks: type[Asks], like: Like
+) -> None:
+    like(asks, acceptance="order")
+    settings(ready, accept_orders="in_stock")
+    made = ready.order(("TEE-001", 12, 790), oversell=True)
+    ready.work()
+    assert asks.told == [(made["id_order"], (), ids(made))]
+
+
+def test_a_notice_is_never_a_no(ready: World, asks: type[Asks], like: Like) -> None:
+    like(asks, acceptance="notice")
+    settings(ready, accept_orders="in_stock", price_guard_percent=10)
+    made = ready.order(("TEE-001", 12, 1), oversell=True)
+    ready.work()
+    assert asks.told == [(made["id_order"], ids(made), ())]
+
+
+def test_a_price_that_looks_like_a_mistake_waits_for_a_person(ready: World, asks: type[Asks]) -> None:
+    settings(ready, price_guard_percent=20)
+    ready.order(("TEE-001", 1, 600))
+    ready.work()
+    ready.work()
+    assert asks.told == []
+    assert ready.cases() == ["order.awaits_acceptance"]
+
+
+@pytest.mark.parametrize("accept", [True, False])
+def test_what_the_merchant_decides_by_hand_is_told(ready: World, asks: type[Asks], accept: bool) -> None:
+    settings(ready, accept_orders="by_hand")
+    made = ready.order(("TEE-001", 1, 790))
+    ready.work()
+    assert asks.told == []
+    order = ready.session.scalars(select(Order)).one()
+    assert order_accepted.by_hand(ready.session(), order, accept=accept)
+    ready.session.commit()
+    ready.work(poll=False)
+    assert asks.told == [(made["id_order"], ids(made) if accept else (), () if accept else ids(made))]
+    assert ready.cases() == []
+    assert not order_accepted.by_hand(ready.session(), order, accept=not accept)
+
+
+# --- cancellations and refunds -------------------------------------------------------------------------------------------------
+
+
+def test_a_cancellation_that_is_only_taken_shows_when_the_marketplace_shows_it(
+    ready: World, like: Like
+) -> None:
+    class Slow(registry.provider("kaufland").client):  # type: ignore[misc]
+        def cancel(self, piece_ids: Sequence[str], reason: str) -> list[m.PieceAnswer]:
+            return [m.PieceAnswer(each, True, pending=True) for each in piece_ids]
+
+    like(Slow)
+    made, order = placed(ready, 1)
+    ready.in_shop("cancel", order.id)
+    ready.work()
+    (piece,) = ready.session.scalars(select(OrderPiece)).all()
+    assert (piece.state, piece.cancel_asked_by) == ("to_ship", "shop")
+    call("POST", f"{ready.kaufland_url}/_control/order-units/{made['units'][0]}/cancel", {})
+    ready.work()
+    ready.session.expire_all()
+    assert piece.state == "cancelled"
+    assert ready.cases() == []
+
+
+class Shows(registry.provider("kaufland").client):  # type: ignore[misc]
+    """A marketplace that shows refunds. `lost`: the next answers are lost, after the deed (True) or before it (False)."""
+
+    made: ClassVar[dict[str, int]] = {}
+    lost: ClassVar[list[bool]] = []
+
+    def refund(self, piece_id: str, amount: int, reason: str) -> m.PieceAnswer:
+        happens = self.lost.pop(0) if self.lost else None
+        if happens is not False:
+            self.made[piece_id] = self.made.get(piece_id, 0) + amount
+        if happens is not None:
+            raise Unknown("outcome.unknown", operation="refund")
+        return m.PieceAnswer(piece_id, True)
+
+    def read_refunded(self, piece_id: str) -> int:
+        return self.made.get(piece_id, 0)
+
+
+@pytest.mark.parametrize("happens", [True, False])
+def test_a_refund_whose_answer_got_lost_is_looked_up_and_made_exactly_once(
+    ready: World, like: Like, monkeypatch: pytest.MonkeyPatch, happens: bool
+) -> None:
+    monkeypatch.setattr(Shows, "made", {})
+    monkeypatch.setattr(Shows, "lost", [happens])
+    like(Shows, refund_readable=True)
+    made, order = placed(ready, 1)
+    ready.in_shop("complete", order.id, tracking=FIRST)
+    ready.work()
+    ready.in_shop("refund", order.id, amount="2.00", reason="beschädigt")
+    ready.work()
+    for _ in range(3):
+        ready.hurry()
+        ready.work()
+    assert Shows.made == {str(made["units"][0]): 200}
+    assert ready.cases() == []
+
+
+def test_a_refund_of_somebody_else_meanwhile_is_for_a_person(
+    ready: World, like: Like, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Shows, "made", {})
+    monkeypatch.setattr(Shows, "lost", [False])
+    monkeypatch.setitem(ready.bridge.config, "SHOPBRIDGE_RETRY_SCALE", 1.0)
+    like(Shows, refund_readable=True)
+    made, order = placed(ready, 1)
+    ready.in_shop("complete", order.id, tracking=FIRST)
+    ready.work()
+    ready.in_shop("refund", order.id, amount="2.00", reason="beschädigt")
+    ready.work()
+    Shows.made[str(made["units"][0])] = 50
+    ready.hurry()
+    ready.work()
+    assert Shows.made == {str(made["units"][0]): 50}
+    assert "outcome.unknown_refund" in ready.cases()
+
+
+# --- offers ------------------------------------------------------------------------------------------------------------------------
+
+
+class Later(registry.provider("kaufland").client):  # type: ignore[misc]
+    """Takes offers for processing. `results` says what becomes of a SKU; what is not there yet is not done."""
+
+    pushed: ClassVar[list[tuple[m.OfferWanted, ...]]] = []
+    results: ClassVar[dict[str, m.OfferAnswer | None]] = {}
+    done = False
+
+    def push_offers(self, offers: Sequence[m.OfferWanted]) -> list[m.OfferAnswer]:
+        self.pushed.append(tuple(offers))
+        task = f"T{len(self.pushed)}"
+        return [m.OfferAnswer(each.sku, True, m.OfferState.WAITING, task=task) for each in offers]
+
+    def read_tasks(self, tasks: Sequence[str]) -> list[m.TaskSeen]:
+        if not type(self).done:
+            return [m.TaskSeen(task, False, again_in=1) for task in tasks]
+        return [m.TaskSeen(task, True, tuple(self._of(task))) for task in tasks]
+
+    def _of(self, task: str) -> list[m.OfferAnswer]:
+        offers = self.pushed[int(task[1:]) - 1]
+        shown = [
+            (each, self.results.get(each.sku, m.OfferAnswer(each.sku, True, m.OfferState.ON_SALE)))
+            for each in offers
+        ]
+        return [
+            dataclasses.replace(
+                answer,
+                shown=m.OfferShown(
+                    offer.sku, f"L-{offer.sku}", offer.price, offer.stock, offer.handling_days, offer.on
+                ),
+            )
+            for offer, answer in shown
+            if answer is not None
+        ]
+
+    def read_offers(self, skus: Sequence[str] | None) -> list[list[m.OfferShown]]:
+        return []
+
+
+@pytest.fixture
+def later(world: World, like: Like, monkeypatch: pytest.MonkeyPatch) -> type[Later]:
+    monkeypatch.setattr(Later, "pushed", [])
+    monkeypatch.setattr(Later, "results", {})
+    monkeypatch.setattr(Later, "done", False)
+    like(Later, answers_later=True, numbers_offers=True)
+    return Later
+
+
+def ask_tasks(world: World) -> None:
+    world.session.execute(update(Offer).values(task_due_at=text("now() - interval '1 second'")))
+    world.session.commit()
+    world.work(poll=False)
+
+
+def test_taken_is_not_on_sale(world: World, later: type[Later]) -> None:
+    world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    (offer,) = world.session.scalars(select(Offer)).all()
+    assert (offer.state, offer.reason_code, offer.task) == ("waiting", "offer.in_process", "T1")
+    assert offer.confirmed_revision < offer.revision
+    later.done = True
+    ask_tasks(world)
+    world.session.expire_all()
+    assert (offer.state, offer.task, offer.external_ref) == ("on_sale", None, "L-TEE-001")
+    assert offer.confirmed_revision == offer.revision
+    assert len(later.pushed) == 1
+
+
+def test_what_was_refused_later_says_why(world: World, later: type[Later]) -> None:
+    later.done = True
+    later.results["TEE-001"] = m.OfferAnswer(
+        "TEE-001", False, m.OfferState.REFUSED, reason=m.Reason("offer.refused", {"message": "Preis"})
+    )
+    world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    ask_tasks(world)
+    (offer,) = world.session.scalars(select(Offer)).all()
+    assert (offer.state, offer.reason_code) == ("refused", "offer.refused")
+    assert world.cases() == ["offer.refused"]
+
+
+def test_an_offer_that_a_task_forgot_is_sent_again(world: World, later: type[Later]) -> None:
+    later.done = True
+    later.results["TEE-001"] = None
+    world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    ask_tasks(world)
+    later.results.clear()
+    world.hurry()
+    world.work()
+    ask_tasks(world)
+    assert [len(offers) for offers in later.pushed] == [1, 1]
+    assert world.session.scalars(select(Offer.state)).all() == ["on_sale"]
+
+
+def test_a_change_meanwhile_goes_out_at_once_and_the_newest_task_counts(
+    world: World, later: type[Later]
+) -> None:
+    made = world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    call("PATCH", f"{world.shop_url}/_control/products/{made['id']}", {"stock": 3})
+    world.work()
+    assert [offers[0].stock for offers in later.pushed] == [10, 3]
+    later.done = True
+    ask_tasks(world)
+    (offer,) = world.session.scalars(select(Offer)).all()
+    assert (offer.confirmed or {})["stock"] == 3
+
+
+def test_only_what_is_confirmed_is_said_to_have_been_there(world: World, later: type[Later]) -> None:
+    made = world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    later.done = True
+    ask_tasks(world)
+    call("PATCH", f"{world.shop_url}/_control/products/{made['id']}", {"stock": 3})
+    world.work()
+    first, second = later.pushed[0][0], later.pushed[-1][0]
+    assert first.was is None
+    assert second.was is not None
+    assert (second.was.stock, second.stock, second.was.price) == (10, 3, second.price)
+
+
+def test_numbers_of_offers_are_given_once_and_never_again(world: World, later: type[Later]) -> None:
+    world.product("TEE-001", ASSAM)
+    world.product("TEE-002", SENCHA)
+    world.work()
+    first = dict(world.session.execute(select(Product.sku, Offer.number).join(Offer)).all())
+    assert sorted(first.values()) == [1, 2]
+    world.session.execute(text("DELETE FROM offer"))
+    world.session.commit()
+    world.ask()
+    world.work()
+    again = dict(world.session.execute(select(Product.sku, Offer.number).join(Offer)).all())
+    assert sorted(again.values()) == [3, 4]
+
+
+# --- looks and holidays ---------------------------------------------------------------------------------------------------------------
+
+
+def pauses(world: World) -> dict[str, int]:
+    return {row.kind: row.pause for row in world.session.scalars(select(Schedule))}
+
+
+def test_a_marketplace_is_asked_more_often_while_something_comes(ready: World) -> None:
+    ready.order(("TEE-001", 1, 790))
+    ready.ask()
+    assert pauses(ready)["orders"] == 60
+    found = []
+    for _ in range(4):
+        ready.ask()
+        ready.session.expire_all()
+        found.append(pauses(ready)["orders"])
+    assert found == [120, 240, 300, 300]
+
+
+def test_closed_dates_are_told_where_there_are_any(ready: World, like: Like) -> None:
+    told: list[tuple[Any, Any]] = []
+
+    class Closes(registry.provider("kaufland").client):  # type: ignore[misc]
+        def close_shop(self, since: Any, until: Any) -> m.Reason | None:
+            told.append((since, until))
+            return m.Reason("holiday.locked", {"message": "locked"}) if since else None
+
+    like(Closes, holiday="closed_dates")
+    for on in (True, False):
+        holiday.switch(ready.session(), ready.session.get_one(Account, ready.account.id), on)
+        ready.session.commit()
+        ready.work()
+        assert ready.cases() == (["holiday.locked"] if on else [])
+    assert [since is not None for since, _ in told] == [True, False]
+    assert told[1] == (None, None)
+
+
+def test_nothing_of_this_touches_a_marketplace_that_needs_none_of_it(ready: World) -> None:
+    made, order = placed(ready)
+    ready.kaufland_app.extensions["faults"].add(Fault("reset", path="/send", effect=True, count=1))
+    ready.in_shop("complete", order.id, tracking=FIRST)
+    ready.work()
+    ready.hurry()
+    ready.work()
+    assert numbers(ready, made) == [{FIRST["number"]}] * 2
+    kinds = set(db.session.scalars(select(Command.kind)))
+    assert not kinds & {"accept_order", "order.booked", "holiday"}
+    assert db.session.scalars(select(Order.stopped)).all() == [False]
