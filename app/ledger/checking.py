@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 from sqlalchemy import select, text
@@ -29,10 +28,26 @@ from app.story import close_cases, open_case
 SHOWN = 20  # cases; one stops everything, more than a screenful helps nobody
 
 
-@cache
-def _statement() -> str:
-    lines = Path(__file__).with_name("invariants.sql").read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.lstrip().startswith("--"))
+# Built once: the money machine asks thousands of times, and building a statement takes longer than finding its plan.
+_ROWS = text(
+    "\n".join(
+        line
+        for line in Path(__file__).with_name("invariants.sql").read_text(encoding="utf-8").splitlines()
+        if not line.lstrip().startswith("--")
+    )
+)
+_GUARDED = {"guards": [guard.name for guard in GUARDS]}
+_TOUCHED = (
+    select(Trade)
+    .where(Trade.id.in_(select(LedgerAccount.trade_id).where(LedgerAccount.trade_id.is_not(None))))
+    .options(selectinload(Trade.lines))
+    .order_by(Trade.id)
+)
+_RELEASED = (
+    select(TradeParcel, Shipment.carrier)
+    .outerjoin(Shipment, Shipment.id == TradeParcel.shipment_id)
+    .where(TradeParcel.state == "released")
+)
 
 
 def breaches(session: Session) -> list[Breach]:
@@ -42,7 +57,7 @@ def breaches(session: Session) -> list[Breach]:
     retries and its case), and the provider's own figures of 13 (app.flows.compare_money).
     """
     session.flush()
-    rows = session.execute(text(_statement()), {"guards": [guard.name for guard in GUARDS]})
+    rows = session.execute(_ROWS, _GUARDED)
     found = [Breach(row.invariant, row.subject, row.detail) for row in rows]
     return found + list(_by_rules(session))
 
@@ -78,19 +93,13 @@ def watch(session: Session, now: datetime) -> list[Breach]:
 
 def _by_rules(session: Session) -> Iterator[Breach]:
     """What our rules say about every trade that money has touched."""
-    touched = select(LedgerAccount.trade_id).where(LedgerAccount.trade_id.is_not(None))
-    trades = select(Trade).where(Trade.id.in_(touched)).options(selectinload(Trade.lines)).order_by(Trade.id)
     parcels = defaultdict(list)
-    for parcel, carrier in session.execute(
-        select(TradeParcel, Shipment.carrier)
-        .outerjoin(Shipment, Shipment.id == TradeParcel.shipment_id)
-        .where(TradeParcel.state == "released")
-    ):
+    for parcel, carrier in session.execute(_RELEASED):
         parcels[parcel.trade_id].append(parcel)
         yield from _number(parcel, carrier)
     figures = by_trade(session)
     refunded = shares.written(session)
-    for trade in session.scalars(trades).all():
+    for trade in session.scalars(_TOUCHED).all():
         left = figures.get(trade.id, Money())
         yield from _worth(trade, left, parcels[trade.id])
         yield from _fee(trade, left)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.ledger.answers import Money, Totals
@@ -22,7 +23,8 @@ Sums = dict[tuple[str, str, str | None], int]
 
 def money(session: Session, trade: Trade) -> Money:
     """One trade's money. Needs no lock; under the trade's lock it is exact."""
-    return _money(_sums(session, ACCOUNTS.c.trade_id == trade.id))
+    rows = session.execute(_OF_ONE, {"trade": trade.id})
+    return _money({(row[0], row[1], row[2]): int(row[3]) for row in rows})
 
 
 def totals(session: Session, account_id: int | None = None, currency: str = "EUR") -> Totals:
@@ -52,7 +54,7 @@ def totals(session: Session, account_id: int | None = None, currency: str = "EUR
 def by_trade(session: Session, *where: ColumnElement[bool]) -> dict[int, Money]:
     """The money of every trade that has any and fits `where` (on ledger accounts), in one look."""
     found: dict[int, Sums] = {}
-    for row in session.execute(_query(ACCOUNTS.c.trade_id).where(ACCOUNTS.c.trade_id.is_not(None), *where)):
+    for row in session.execute(_OF_EACH.where(*where) if where else _OF_EACH):
         found.setdefault(row[0], {})[row[1], row[2], row[3]] = int(row[4])
     return {trade_id: _money(sums) for trade_id, sums in found.items()}
 
@@ -74,15 +76,23 @@ def _query(*more: ColumnElement[Any]) -> Select[Any]:
     )
 
 
+# Built once: every step of money reads one, and building a statement takes longer than finding its plan.
+_OF_ONE = _query().where(ACCOUNTS.c.trade_id == bindparam("trade"))
+_OF_EACH = _query(ACCOUNTS.c.trade_id).where(ACCOUNTS.c.trade_id.is_not(None))
+
+
 def _adder(sums: Sums) -> Callable[..., int]:
     """Adds up what fits: `happened` (None = anything), the account, and optionally the states of the payment."""
+    by: Counter[tuple[str | None, ...]] = Counter()
+    for (kind, place, state), amount in sums.items():
+        by[None, place] += amount
+        by[kind, place] += amount
+        by[kind, place, state] += amount
 
     def added(happened: str | None, account: str, *states: str) -> int:
-        return sum(
-            amount
-            for (kind, place, state), amount in sums.items()
-            if place == account and happened in {None, kind} and (not states or state in states)
-        )
+        if states:
+            return sum(by[happened, account, state] for state in states)
+        return by[happened, account]
 
     return added
 

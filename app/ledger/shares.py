@@ -16,6 +16,13 @@ from app.ledger.answers import RefundLine
 from app.models import RefundShare, Trade
 from app.rules.split import Good, fill, largest_remainder, share_until, vat_in, vat_in_shipping
 
+_WRITTEN = select(
+    RefundShare.trade_id,
+    RefundShare.line_id,
+    func.sum(RefundShare.amount),
+    func.sum(RefundShare.vat),
+).group_by(RefundShare.trade_id, RefundShare.line_id)
+
 
 class _Line(NamedTuple):
     """One line as refunds see it; `id` None = shipping."""
@@ -55,14 +62,7 @@ def write(
 
 def written(session: Session) -> dict[int, dict[int | None, tuple[int, int]]]:
     """Trade -> line -> (gross, VAT) of all refunds, for the checks."""
-    rows = session.execute(
-        select(
-            RefundShare.trade_id,
-            RefundShare.line_id,
-            func.sum(RefundShare.amount),
-            func.sum(RefundShare.vat),
-        ).group_by(RefundShare.trade_id, RefundShare.line_id)
-    )
+    rows = session.execute(_WRITTEN)
     found: dict[int, dict[int | None, tuple[int, int]]] = {}
     for trade_id, line_id, amount, vat in rows:
         found.setdefault(trade_id, {})[line_id] = (int(amount), int(vat))
