@@ -18,11 +18,10 @@ from app import ledger, trades
 from app.errors import Refused
 from app.messages import Reason
 from app.models import Trade, TradeParcel
-from app.rules import tracking
+from app.rules import release_policy, tracking
 from app.story import close_case
 
 CLOCKS_DIFFER = timedelta(minutes=10)
-WAITED_FOR = ("ledger.waiting_scan", "ledger.waiting_delivery", "ledger.waiting_days", "ledger.frozen")
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,9 @@ def seen(
     for shipment_id in sorted({parcel.shipment_id for parcel in parcels}):
         _tell(session, trade, parcels, shipment_id, kind, told)
         done = ledger.evidence(session, trade, shipment_id, kind, min(at, now), by)
-        waits += [reason for reason in done.reasons if reason.code in WAITED_FOR and reason not in waits]
+        waits += [
+            reason for reason in done.reasons if reason.code in release_policy.WAITS and reason not in waits
+        ]
     released = ledger.money(session, trade).released - before
     _settle(session, trade, released, number or (parcels[0].number if len(parcels) == 1 else None))
     return Seen(trade.id, released, trade.currency, tuple(waits))
@@ -151,5 +152,4 @@ def _settle(session: Session, trade: Trade, released: int, number: str | None) -
     )
     for shipment_id in session.scalars(done.distinct()):
         subject = f"order/{trade.order_id}/release/{shipment_id}"
-        for code in (*WAITED_FOR, "ledger.stopped"):
-            close_case(session, account_id=trade.supplier_id, subject=subject, code=code)
+        close_case(session, account_id=trade.supplier_id, subject=subject, code="ledger.stopped")

@@ -18,7 +18,7 @@ from app import messages as m
 from app.delivery import Delivered
 from app.models import Connection, Order, OrderPiece, Shipment, Trade, TradeParcel
 from app.registry import ShopClient
-from app.rules import tracking
+from app.rules import release_policy, tracking
 from app.rules import trade as rules
 from app.story import close_case, order_case, tell
 
@@ -116,6 +116,9 @@ def _release(
             session, trade, "trade.released", amount=done.amount, currency=trade.currency, number=number
         )
     for reason in done.reasons if number is not None else ():
+        if reason.code in release_policy.WAITS:
+            trades.tell_both(session, trade, reason.code, **reason.params)
+            continue
         order_case(session, child, reason.code, part=f"release/{shipment.id}", **reason.params)
     if number is None and trade.total:
         order_case(session, child, "trade.number_missing", part="number")

@@ -15,6 +15,9 @@ from app.messages import Reason
 
 MAX_DAYS = 90  # no provider holds money longer (reliability 4.1)
 
+WAITS = frozenset({"ledger.waiting_scan", "ledger.waiting_delivery", "ledger.waiting_days", "ledger.frozen"})
+"""Reasons that only say what a parcel waits for: a line in the story, no problem that somebody must look at."""
+
 
 @dataclass(frozen=True)
 class Evidence:

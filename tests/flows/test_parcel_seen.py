@@ -59,6 +59,9 @@ def refused(network: Network, *arguments: Any, **more: Any) -> str:
 def test_nothing_is_released_before_the_carrier_has_scanned_it(network: Network) -> None:
     trade = shipped(network, SCAN)
     assert (network.money().released, network.money().escrow) == (0, 1230)
+    assert network.cases() == [], "a wait is no problem"
+    for order_id in (trade.order_id, trade.retail_order_id):
+        assert "ledger.waiting_scan" in network.story(order_id)
     done = say(network, trade, "carrier_scan")
     assert (done.released, done.waits) == (1230, ())
     assert network.money().released == 1230
