@@ -1,0 +1,917 @@
+"""The seller API of one Mirakl operator through the Door: one method per verb of the bridge.
+
+What may go wrong: the pace (Mirakl limits each operation; lanes keep it, and a full lane is Unavailable), pages that shift while they are read,
+imports that are taken and fail later, and deeds whose answer got lost. What can be read back afterwards:
+
+- accept, ship, cancel: yes, by `read_pieces`; a repeat that finds the order further on is read as "already".
+- refund: yes, by `read_refunded`, for the whole line.
+- accept_return: yes; a repeat finds the return received.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from app import messages as m
+from app.errors import Invalid, Refused, Unauthorised, Unavailable, Unknown
+from app.marketplaces.mirakl import translate as t
+from app.rules.tracking import carriers, tracking_url
+
+if TYPE_CHECKING:
+    from app.outbound import Answer, Door
+
+PAGE: Final = 100  # largest `max` and `limit` (FACTS 1)
+REFERENCES: Final = 100  # most products of one P31
+LOOKED_UP: Final = (
+    50  # offers of one import that are looked up one by one, when only a part of it found its product
+)
+DAY: Final = 24 * 3600.0
+REMEMBERED: Final = 7 * DAY  # what an import was told; an import that takes longer is sent again
+HINTED: Final = 90 * DAY
+# Answers that carry a reason; the Door hands them to us instead of judging them.
+TOLD: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 415, 422})
+
+_SENT: Final = frozenset({m.PieceState.SHIPPED, m.PieceState.DELIVERED, m.PieceState.RETURNED})
+_CANCELLED: Final = frozenset({m.PieceState.CANCELLED})
+
+
+class MiraklClient:
+    """One shop at one operator. `settings` as loaded by MiraklSettings."""
+
+    def __init__(self, door: Door, settings: Mapping[str, Any]) -> None:
+        self._door = door
+        self._key: str = settings["api_key"]
+        self._settings = settings
+        self._shop: list[tuple[str, str]] = (
+            [("shop_id", str(settings["shop_id"]))] if settings.get("shop_id") else []
+        )
+        self._locale: list[tuple[str, str]] = (
+            [("locale", settings["locale"])] if settings.get("locale") else []
+        )
+        self._parcels: bool = settings.get("multi_shipment") is True
+        self._terms = t.Terms(
+            currency=settings["currency"],
+            gtin_type=settings.get("gtin_type") or "EAN",
+            states={"new": settings.get("offer_state") or "11"},
+            logistic_class=settings.get("logistic_class"),
+            fields=settings.get("offer_fields") or {},
+        )
+
+    # --- speaking -----------------------------------------------------------------------------------------------------
+
+    def _call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        body: object = None,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        deed: bool = False,
+        expect: tuple[int, ...] = (),
+        lane: str | None = None,
+    ) -> Answer:
+        """One call. A 4xx becomes Refused or Unauthorised with Mirakl's own reason, unless its status is in `expect`.
+
+        The key stands alone in the header, without "Bearer" (FACTS, trap 3).
+        """
+        answer = self._door.call(
+            operation,
+            method,
+            f"/api{path}",
+            params=[*params, *self._shop],
+            headers={"Authorization": self._key, "Accept": "application/json", **(headers or {})},
+            body=_encoded(body) if body is not None else raw,
+            deed=deed,
+            expect=TOLD,
+            lane=lane,
+        )
+        if answer.status in TOLD and answer.status not in expect:
+            raise t.refusal(answer.status, _json_or_none(answer), operation)
+        if deed and answer.body.strip() and _json_or_none(answer) is None:
+            # A maintenance page with status 200: deeds are answered 204 or with JSON, so nobody knows what became of this one.
+            raise Unknown("outcome.unknown", operation=operation, why="not_json")
+        return answer
+
+    def _get(
+        self,
+        operation: str,
+        path: str,
+        params: Sequence[tuple[str, str]] = (),
+        expect: tuple[int, ...] = (),
+        lane: str | None = None,
+    ) -> Any:
+        """The JSON of a read; None for a status in `expect`. An answer that is no JSON (a maintenance page) is Unavailable."""
+        answer = self._call(operation, "GET", path, params=params, expect=expect, lane=lane)
+        return None if answer.status in TOLD else _json(answer, operation)
+
+    def _pages(
+        self, operation: str, path: str, name: str, params: Sequence[tuple[str, str]], lane: str | None
+    ) -> Iterator[list[t.Json]]:
+        """All pages of an offset list. Steps by the rows that really came, so a half page loses nothing; when rows left the list meanwhile,
+        the others moved up and as many are read again. Only the first page counts for the lane: the limit is how often a list is asked for.
+
+        Raises Unavailable when a page is empty although more is announced.
+        """
+        offset, before = 0, None
+        while True:
+            query = [*params, ("max", str(PAGE)), ("offset", str(offset))]
+            body = self._get(operation, path, query, lane=lane)
+            lane = None
+            found, total = t.rows(body, name), t.total(body)
+            yield found
+            left = before - total if before is not None and total is not None else 0
+            before = total
+            if left > 0:
+                offset = max(0, offset - left)
+                continue
+            offset += len(found)
+            if (total is None and len(found) < PAGE) or (total is not None and offset >= total):
+                return
+            if not found:
+                raise Unavailable("partner.page_missing", operation=operation, partner=t.NAME)
+
+    def _leaves(
+        self,
+        operation: str,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        lane: str | None = None,
+    ) -> Iterator[list[t.Json]]:
+        """All pages of a list that is turned by tokens."""
+        turn: list[tuple[str, str]] = []
+        while True:
+            body = self._get(operation, path, [*params, ("limit", str(PAGE)), *turn], lane=lane)
+            lane = None
+            yield t.rows(body, "data")
+            token = t.next_page(body)
+            if token is None:
+                return
+            turn = [("page_token", token)]
+
+    def _reference(self, name: str, path: str, rows: str) -> list[t.Json]:
+        """Data that Mirakl wants to be asked for once a day, shared by all workers. A language is part of what was asked."""
+        kept = f"{name}:{self._settings.get('shop_id')}:{self._settings.get('locale')}"
+
+        def ask() -> tuple[list[t.Json], float]:
+            return [dict(each) for each in t.rows(self._get(name, path, self._locale), rows)], DAY
+
+        found: list[t.Json] = self._door.kept.get(kept, ask)
+        return found
+
+    # --- the connection -------------------------------------------------------------------------------------------------
+
+    def check(self) -> m.ConnectionCheck:
+        """Whether the key works, and what the operator has switched on (I1). Raises Unavailable only: everything else is a reason."""
+        facts: dict[str, object] = {}
+        try:
+            platform = t.platform(self._get("platform", "/platform/configuration"))
+            facts |= platform.facts()
+            facts |= self._account()
+            facts["required_fields"] = t.required_fields(
+                self._get("fields", "/additional_fields", [("entities", "OFFER"), *self._locale])
+            )
+        except Refused as error:
+            return m.ConnectionCheck(False, t.told(error), facts)
+        if platform.multi_shipment and not self._parcels:
+            facts["proposed"] = {"multi_shipment": True}
+        return m.ConnectionCheck(*self._judged(facts, platform), facts)
+
+    def _account(self) -> dict[str, object]:
+        """A01 may be asked once a day (FACTS 1), a merchant checks oftener."""
+        name = f"account:{self._settings.get('shop_id')}"
+        found: dict[str, object] = self._door.kept.get(
+            name, lambda: (t.shop_facts(self._get("account", "/account")), DAY)
+        )
+        return found
+
+    def _judged(self, facts: Mapping[str, Any], platform: t.Platform) -> tuple[bool, m.Reason | None]:
+        theirs = facts.get("currency_iso_code")
+        if theirs not in {None, self._terms.currency}:
+            params: dict[str, object] = {"currency": self._terms.currency, "expected": theirs}
+            return False, m.Reason("mirakl.shop_currency", params)
+        if self._parcels and not platform.multi_shipment:
+            return False, m.Reason("mirakl.multi_shipment_off")
+        missing = [each for each in facts["required_fields"] if each not in self._terms.fields]
+        if missing:
+            return False, m.Reason("mirakl.fields_missing", {"fields": ", ".join(missing)})
+        return True, None
+
+    # --- orders ----------------------------------------------------------------------------------------------------------
+
+    def orders_to_ship(self, since: datetime | None) -> Iterable[list[m.OrderSeen]]:
+        """Orders with any change since `since`; without it all that are still open.
+
+        Mirakl allows one look per minute (partners: one in 15), so this one look also brings what `orders_changed` would: there is no second
+        poll (Provider.polls). Orders that wait for acceptance come with `awaits_acceptance`.
+        """
+        if since is None:
+            return self._orders("orders_to_ship", [("order_state_codes", ",".join(t.OPEN_ORDERS))])
+        return self._orders("orders_to_ship", [("start_update_date", t.stamp(since))])
+
+    def orders_changed(self, since: datetime) -> Iterable[list[m.OrderSeen]]:
+        """Orders with any change since `since`; Mirakl itself looks back a little further (OR11)."""
+        return self._orders("orders_changed", [("start_update_date", t.stamp(since))])
+
+    def _orders(self, operation: str, params: list[tuple[str, str]]) -> Iterator[list[m.OrderSeen]]:
+        """Unreadable orders are left out and told at the end of the sweep, so that one of them never blocks another (C10)."""
+        unreadable: list[Invalid] = []
+        known: set[str] = set()
+        for rows in self._pages(operation, "/orders", "orders", params, "orders"):
+            fresh = [row for row in rows if str(row.get("order_id")) not in known]
+            known.update(str(row.get("order_id")) for row in fresh)
+            sent = self._sent(fresh)
+            page = [order for row in fresh if (order := self._order(row, sent, unreadable))]
+            if page:
+                yield page
+        if unreadable:
+            raise unreadable[0]
+
+    def _order(
+        self, row: t.Json, sent: Mapping[str, t.Sent], unreadable: list[Invalid]
+    ) -> m.OrderSeen | None:
+        try:
+            return t.order(row, sent, self._hint)
+        except Invalid as error:
+            unreadable.append(error)
+            return None
+
+    def _sent(self, rows: Sequence[t.Json]) -> dict[str, t.Sent]:
+        """What has left of orders that leave in several parcels: OR11 shows only whole lines (ST11)."""
+        ids = [str(row.get("order_id")) for row in rows if t.partly_sent(row)]
+        if not self._parcels or not ids:
+            return {}
+        query = [("order_id", each) for each in ids]
+        shipments = [each for page in self._leaves("shipments", "/shipments", query) for each in page]
+        return t.sent_pieces(shipments)
+
+    def _read(self, operation: str, order_ids: Sequence[str]) -> list[t.Json]:
+        """Orders by id, as they are now; one that Mirakl does not know is left out."""
+        found: list[t.Json] = []
+        for start in range(0, len(order_ids), PAGE):
+            ids = ",".join(order_ids[start : start + PAGE])
+            for page in self._pages(operation, "/orders", "orders", [("order_ids", ids)], None):
+                found += page
+        return found
+
+    def read_pieces(self, piece_ids: Sequence[str]) -> list[m.PieceSeen]:
+        """The pieces as they are now; one that Mirakl does not know is left out."""
+        rows = self._read("order", list(t.by_line(piece_ids)))
+        sent = self._sent(rows)
+        seen = {piece.external_id: piece for row in rows for piece in t.order(row, sent, self._hint).pieces}
+        return [seen[each] for each in piece_ids if each in seen]
+
+    def _one(self, order_id: str) -> t.Json:
+        """An order that a deed is about. Refused when Mirakl does not know it."""
+        for row in self._read("deed_order", [order_id]):
+            if str(row.get("order_id")) == order_id:
+                return row
+        raise Refused("partner.not_found", partner=t.NAME, message=order_id)
+
+    def _hint(self, line_id: str) -> list[int]:
+        """Which pieces of a line we asked to cancel: Mirakl only counts, and whoever asked for the second piece must see the second one go."""
+        found: list[int] = self._door.kept.get(f"cancelled:{line_id}", lambda: ([], 0.0))
+        return found
+
+    def _keep_hint(self, line_id: str, numbers: Sequence[int]) -> None:
+        """Written before the call, so that it also helps when the answer gets lost."""
+        known = self._hint(line_id)
+        self._door.kept.forget(f"cancelled:{line_id}")
+        both = [*known, *(each for each in numbers if each not in known)]
+        self._door.kept.get(f"cancelled:{line_id}", lambda: (both, HINTED))
+
+    # --- deeds -------------------------------------------------------------------------------------------------------------
+
+    def accept_order(self, order_id: str, accepted: Sequence[str], refused: Sequence[str]) -> m.OrderAnswer:
+        """Decide about all lines that wait, in one call (OR21). A line is taken as a whole: one refused piece refuses its line.
+
+        Where the operator wants all or nothing and both were asked for, nothing is decided and the answer says so.
+        """
+        if not accepted and not refused:
+            return m.OrderAnswer(())
+        body = t.acceptance_body(accepted, refused)
+        try:
+            self._call("accept", "PUT", f"/orders/{_quoted(order_id)}/accept", body=body, deed=True)
+        except Unauthorised:
+            raise
+        except Refused as error:
+            return m.OrderAnswer(tuple(self._found_accepted(order_id, accepted, refused, error)))
+        refused_lines = {t.piece_parts(each)[1] for each in refused}
+        return m.OrderAnswer(
+            (
+                *(_accepted(each, refused_lines) for each in accepted),
+                *(m.PieceAnswer(each, ok=True, state=m.PieceState.CANCELLED) for each in refused),
+            )
+        )
+
+    def _found_accepted(
+        self, order_id: str, accepted: Sequence[str], refused: Sequence[str], error: Refused
+    ) -> list[m.PieceAnswer]:
+        """Why OR21 was refused: mostly because the order is further on already, by us or by hand at the operator."""
+        row = self._one(order_id)
+        seen = {piece.external_id: piece for piece in t.order(row, self._sent([row]), self._hint).pieces}
+        answers = []
+        for each in [*accepted, *refused]:
+            state = seen[each].state if each in seen else None
+            gone = state is m.PieceState.CANCELLED
+            if state is None or t.waits(row) or gone != (each in refused):
+                answers.append(m.PieceAnswer(each, ok=False, state=state, reason=t.told(error)))
+            else:
+                answers.append(m.PieceAnswer(each, ok=True, already=True, state=state))
+        return answers
+
+    def ship(self, shipment: m.ShipmentWanted) -> list[m.PieceAnswer]:
+        """One parcel. With several parcels per order by ST01, else the number (OR23) and the whole order (OR24); both also without a number.
+
+        One order has one number where it leaves as a whole, and pieces that have left get no second one: both are refused in plain words.
+        """
+        if shipment.further_parcel:
+            why = m.Reason("mirakl.one_parcel", {"number": shipment.tracking_number})
+            return [m.PieceAnswer(each, ok=False, reason=why) for each in shipment.pieces]
+        by: t.Carrier | None = None
+        if shipment.tracking_number or shipment.carrier or shipment.carrier_name:
+            by = self._carrier(shipment)
+            if by.code is None and shipment.tracking_number and not self._other_carriers():
+                why = m.Reason("ship.carrier_not_accepted", {"carrier": by.name, "marketplace": t.NAME})
+                return [m.PieceAnswer(each, ok=False, reason=why) for each in shipment.pieces]
+        if self._parcels:
+            return self._ship_parcel(shipment, by)
+        orders = t.by_line(shipment.pieces)
+        failed = {
+            order: error for order in orders if (error := self._ship_order(order, shipment, by)) is not None
+        }
+        return self._shipped(shipment.pieces, failed)
+
+    def _carrier(self, shipment: m.ShipmentWanted) -> t.Carrier:
+        known = self._reference("carriers", "/shipping/carriers", "carriers")
+        ours = carriers().get(shipment.carrier or "")
+        name = ours.name if ours else shipment.carrier_name
+        url = tracking_url(shipment.carrier, shipment.tracking_number or "")
+        return t.carrier(known, shipment.carrier, name, url)
+
+    def _other_carriers(self) -> bool:
+        """Whether the operator takes carriers that are not in its list. When it cannot be asked the operator itself will refuse."""
+
+        def ask() -> tuple[bool, float]:
+            return t.platform(self._get("platform", "/platform/configuration")).other_carriers, DAY
+
+        try:
+            return bool(self._door.kept.get("other_carriers", ask))
+        except Unauthorised:
+            raise
+        except Refused:
+            return True
+
+    def _ship_order(self, order_id: str, shipment: m.ShipmentWanted, by: t.Carrier | None) -> Refused | None:
+        path = f"/orders/{_quoted(order_id)}"
+        try:
+            if by is not None and shipment.tracking_number:
+                body = t.tracking_body(by, shipment.tracking_number, "carrier_url")
+                self._call("tracking", "PUT", f"{path}/tracking", body=body, deed=True)
+            self._call("ship", "PUT", f"{path}/ship", deed=True)
+        except Unauthorised:
+            raise
+        except Refused as error:
+            return error
+        return None
+
+    def _ship_parcel(self, shipment: m.ShipmentWanted, by: t.Carrier | None) -> list[m.PieceAnswer]:
+        tracking = (
+            t.tracking_body(by, shipment.tracking_number, "tracking_url")
+            if by is not None and shipment.tracking_number
+            else {}
+        )
+        orders = t.by_line(shipment.pieces)
+        body = t.shipments_body(orders, tracking)
+        try:
+            answer = self._call("ship_parcel", "POST", "/shipments", body=body, deed=True)
+        except Unauthorised:
+            raise
+        except Refused as error:
+            return self._shipped(shipment.pieces, dict.fromkeys(orders, error))
+        errors = t.failed_ids(_json_or_none(answer), "shipment_errors")
+        failed = {
+            order: Refused("deed.not_allowed", partner=t.NAME, message=errors[order])
+            for order in orders
+            if order in errors
+        }
+        return self._shipped(shipment.pieces, failed)
+
+    def _shipped(self, pieces: Sequence[str], failed: Mapping[str, Refused]) -> list[m.PieceAnswer]:
+        """Pieces of refused orders are looked up: what has left already is as good as sent now."""
+        doubtful = [each for each in pieces if t.piece_parts(each)[0] in failed]
+        settled = self._settled(doubtful, failed, _SENT)
+        done = m.PieceState.SHIPPED
+        return [settled.get(each) or m.PieceAnswer(each, ok=True, state=done) for each in pieces]
+
+    def _settled(
+        self, pieces: Sequence[str], failed: Mapping[str, Refused], wanted: frozenset[m.PieceState]
+    ) -> dict[str, m.PieceAnswer]:
+        """The answer for pieces whose deed was refused: fine when they are already as wanted."""
+        if not pieces:
+            return {}
+        states = {piece.external_id: piece.state for piece in self.read_pieces(pieces)}
+        return {
+            each: m.PieceAnswer(each, ok=True, already=True, state=states[each])
+            if states.get(each) in wanted
+            else m.PieceAnswer(
+                each, ok=False, state=states.get(each), reason=t.told(failed[t.piece_parts(each)[0]])
+            )
+            for each in pieces
+        }
+
+    def cancel(self, piece_ids: Sequence[str], reason: str) -> list[m.PieceAnswer]:
+        """OR30, order by order. An order that waits for acceptance is refused instead (OR21), as far as that is the whole order."""
+        answers: dict[str, m.PieceAnswer] = {}
+        for order_id, lines in t.by_line(piece_ids).items():
+            ids = [each for each in piece_ids if t.piece_parts(each)[0] == order_id]
+            answers |= self._cancel_order(order_id, lines, ids, reason)
+        return [answers[each] for each in piece_ids]
+
+    def _cancel_order(
+        self, order_id: str, lines: Mapping[str, Sequence[int]], ids: Sequence[str], reason: str
+    ) -> dict[str, m.PieceAnswer]:
+        row = self._one(order_id)
+        if t.waits(row):
+            return self._refuse_order(row, ids)
+        known = self._reference("reasons", "/reasons", "reasons")
+        code = t.reason_code(known, "CANCELATION", reason, self._settings.get("cancel_reasons") or {})
+        body = t.cancel_body(row, lines, code)
+        for line_id, numbers in lines.items():
+            self._keep_hint(line_id, numbers)
+        try:
+            self._call("cancel", "PUT", "/orders/cancel", body=body, deed=True)
+        except Unauthorised:
+            raise
+        except Refused as error:
+            return self._settled(ids, {order_id: error}, _CANCELLED)
+        return {each: m.PieceAnswer(each, ok=True, state=m.PieceState.CANCELLED) for each in ids}
+
+    def _refuse_order(self, row: t.Json, ids: Sequence[str]) -> dict[str, m.PieceAnswer]:
+        every = [piece.external_id for piece in t.order(row).pieces]
+        if set(every) - set(ids):
+            why = m.Reason("mirakl.accept_first", {"order": t.order_id(row)})
+            return {each: m.PieceAnswer(each, ok=False, reason=why) for each in ids}
+        answer = self.accept_order(t.order_id(row), (), list(ids))
+        return {each.external_id: each for each in answer.pieces}
+
+    def refund(self, piece_id: str, amount: int, reason: str) -> m.PieceAnswer:
+        """OR28: `amount` gross, of the goods first, then of the shipping of the piece's line. The order is read first, because Mirakl wants the
+        taxes in it.
+        """
+        order_id, line_id, _ = t.piece_parts(piece_id)
+        row = self._one(order_id)
+        known = self._reference("reasons", "/reasons", "reasons")
+        try:
+            code = t.reason_code(known, "REFUND", reason, self._settings.get("refund_reasons") or {})
+            body = t.refund_body(row, t.find_line(row, line_id), amount, reason, code)
+            self._call("refund", "PUT", "/orders/refund", body=body, deed=True)
+        except Unauthorised:
+            raise
+        except Refused as error:
+            return m.PieceAnswer(piece_id, ok=False, reason=t.told(error))
+        return m.PieceAnswer(piece_id, ok=True)
+
+    def read_refunded(self, piece_id: str) -> int:
+        """Gross minor units refunded so far of the line that the piece belongs to: goods and shipping."""
+        order_id, line_id, _ = t.piece_parts(piece_id)
+        row = self._one(order_id)
+        return sum(t.given_back(row, t.find_line(row, line_id), "refunds"))
+
+    # --- returns -----------------------------------------------------------------------------------------------------------
+
+    def returns_changed(self, since: datetime) -> Iterable[list[m.ReturnSeen]]:
+        """Returns with a change since then (RT11). Unreadable ones are told at the end (C10)."""
+        unreadable: list[Invalid] = []
+        query = [("return_last_updated_from", t.stamp(since))]
+        for rows in self._leaves("returns_changed", "/returns", query, lane="returns"):
+            good = [row for row in rows if self._readable(row, unreadable)]
+            numbers = self._numbers(good)
+            page = [back for row in good if (back := self._return(row, numbers, unreadable))]
+            if page:
+                yield page
+        if unreadable:
+            raise unreadable[0]
+
+    def _readable(self, row: t.Json, unreadable: list[Invalid]) -> bool:
+        try:
+            t.return_order(row)
+            t.return_lines(row)
+        except Invalid as error:
+            unreadable.append(error)
+            return False
+        return True
+
+    def _return(
+        self, row: t.Json, numbers: Mapping[tuple[str, str], Sequence[int]], unreadable: list[Invalid]
+    ) -> m.ReturnSeen | None:
+        try:
+            return t.return_seen(row, numbers)
+        except Invalid as error:
+            unreadable.append(error)
+            return None
+
+    def _numbers(self, rows: Sequence[t.Json]) -> dict[tuple[str, str], list[int]]:
+        """Which pieces each return is about: for that all returns of its lines must be known, and of lines with several their quantity."""
+        lines = list(dict.fromkeys(line for row in rows for line, _ in t.return_lines(row)))
+        every: dict[str, t.Json] = {}
+        for start in range(0, len(lines), PAGE):
+            query = [("order_line_id", line) for line in lines[start : start + PAGE]]
+            for page in self._leaves("returns_of_lines", "/returns", query):
+                every.update((str(each.get("id")), each) for each in page)
+        every.update((str(row.get("id")), row) for row in rows)
+        readable = [row for row in every.values() if self._readable(row, [])]
+        return t.numbers_of(readable, self._quantities(readable))
+
+    def _quantities(self, back: Sequence[t.Json]) -> dict[str, int]:
+        seen: dict[str, int] = {}
+        for row in back:
+            for line, _ in t.return_lines(row):
+                seen[line] = seen.get(line, 0) + 1
+        several = {line for line, times in seen.items() if times > 1}
+        orders = {
+            t.return_order(row) for row in back if any(line in several for line, _ in t.return_lines(row))
+        }
+        found: dict[str, int] = {}
+        for order in self._read("returned_orders", sorted(orders)) if orders else []:
+            for sold in t.objects(order.get("order_lines")):
+                if sold.get("order_line_id") in several and isinstance(sold.get("quantity"), int):
+                    found[str(sold["order_line_id"])] = sold["quantity"]
+        return found
+
+    def accept_return(self, return_piece_id: str) -> m.PieceAnswer:
+        """Agree to a return that waits for it (RT21), or say that its goods have come (RT25). Mirakl decides about whole returns.
+
+        No money moves by this at Mirakl: that is `refund` (docs/marketplaces/mirakl.md).
+        """
+        return_id = t.piece_parts(return_piece_id)[0]
+        state = self._return_state(return_id)
+        if state in {"RECEIVED", "CLOSED"}:
+            return m.PieceAnswer(return_piece_id, ok=True, already=True)
+        if state == "WAITING_ACCEPTANCE":
+            body: dict[str, object] = {"returns": [{"id": return_id, "accepted": True}]}
+            return self._of_return(return_piece_id, "accept_return", "/returns/accept", body)
+        if state == "IN_PROGRESS":
+            body = {"returns": [{"id": return_id}]}
+            return self._of_return(return_piece_id, "receive_return", "/returns/receive", body)
+        why = m.Reason("return.wrong_status", {"status": state, "marketplace": t.NAME})
+        return m.PieceAnswer(return_piece_id, ok=False, reason=why)
+
+    def _return_state(self, return_id: str) -> str:
+        for page in self._leaves("deed_return", "/returns", [("return_id", return_id)]):
+            for row in page:
+                if row.get("id") == return_id:
+                    return str(row.get("state"))
+        raise Refused("partner.not_found", partner=t.NAME, message=return_id)
+
+    def _of_return(self, piece_id: str, operation: str, path: str, body: object) -> m.PieceAnswer:
+        try:
+            answer = self._call(operation, "PUT", path, body=body, deed=True)
+        except Unauthorised:
+            raise
+        except Refused as error:
+            return m.PieceAnswer(piece_id, ok=False, reason=t.told(error))
+        errors = t.failed_ids(_json_or_none(answer), "return_errors")
+        message = errors.get(t.piece_parts(piece_id)[0])
+        if message is not None:
+            params: dict[str, object] = {"message": message, "marketplace": t.NAME}
+            return m.PieceAnswer(piece_id, ok=False, reason=m.Reason("return.wrong_status", params))
+        return m.PieceAnswer(piece_id, ok=True)
+
+    def close_shop(self, since: datetime | None, until: datetime | None) -> m.Reason | None:
+        """The shop's closed dates (A02, I7); None and None open it again. Only these two fields are sent.
+
+        Mirakl allows one change a day: a second one is answered with a reason, and the stock of the offers does the work.
+        """
+        body = {
+            "closed_from": t.stamp(since) if since else None,
+            "closed_to": t.stamp(until) if until else None,
+        }
+        try:
+            answer = self._call("close_shop", "PUT", "/account", body=body, lane="account")
+        except Unauthorised:
+            raise
+        except Refused as error:
+            return t.told(error)
+        except Unavailable as error:
+            if error.code == "pace.wait":
+                return m.Reason("mirakl.closed_dates_once_a_day")
+            raise
+        self._door.kept.forget(f"account:{self._settings.get('shop_id')}")
+        return t.closed_answer(_json(answer, "close_shop"))
+
+    # --- offers ------------------------------------------------------------------------------------------------------------
+
+    def push_offers(self, offers: Sequence[m.OfferWanted]) -> list[m.OfferAnswer]:
+        """What differs from what is confirmed: stock alone by STO01, price alone by PRI01, all else as whole rows by OF01, one file each.
+
+        An import is only taken: each answer names its task. OF24 is never used, it resets what it is not told (FACTS, trap 1).
+        """
+        push = _Push(offers, self._terms)
+        push.refuse_at_once()
+        self._refuse_unknown(push)
+        for kind, send in (
+            ("STO01", self._send_stock),
+            ("PRI01", self._send_prices),
+            ("OF01", self._send_rows),
+        ):
+            wanted = push.by(kind)
+            if not wanted:
+                continue
+            try:
+                task = f"{kind}:{send(wanted)}"
+            except Unauthorised:
+                raise
+            except Refused as error:
+                push.refuse(wanted, m.Reason("offer.batch_refused", dict(error.params)))
+            except Unavailable as error:
+                if not push.anything_taken:
+                    raise
+                push.later(wanted, t.told(error))
+            else:
+                self._remember(task, wanted)
+                push.taken(wanted, task)
+        return push.answers()
+
+    def _refuse_unknown(self, push: _Push) -> None:
+        """New offers whose EAN the operator has no product for (P31), told at once instead of days later."""
+        new = [each for each in push.by("OF01") if each.external_ref is None and each.was is None]
+        for start in range(0, len(new), REFERENCES):
+            batch = new[start : start + REFERENCES]
+            known = self._known(batch)
+            if known is not None:
+                for offer in batch:
+                    if (offer.gtin or "").lstrip("0") not in known:
+                        push.unknown(offer)
+
+    def _known(self, offers: Sequence[m.OfferWanted]) -> set[str] | None:
+        """None when the operator does not answer the question: then the import tells."""
+        kind = self._terms.gtin_type
+        references = ",".join(f"{kind}|{each}" for each in dict.fromkeys(offer.gtin for offer in offers))
+        try:
+            body = self._get("known_products", "/products", [("product_references", references)])
+        except Unauthorised:
+            raise
+        except Refused:
+            return None
+        return t.known_gtins(body, kind)
+
+    def _send_stock(self, offers: Sequence[m.OfferWanted]) -> str:
+        return self._import("stock", "/offers/stock/imports", t.stock_file(offers))
+
+    def _send_prices(self, offers: Sequence[m.OfferWanted]) -> str:
+        return self._import("prices", "/offers/pricing/imports", t.price_file(offers))
+
+    def _send_rows(self, offers: Sequence[m.OfferWanted]) -> str:
+        # REPLACE would delete every offer that is not in the file (FACTS 3).
+        return self._import(
+            "offers", "/offers/imports", t.offer_file(offers, self._terms), ("import_mode", "NORMAL")
+        )
+
+    def _import(self, lane: str, path: str, file: bytes, *fields: tuple[str, str]) -> str:
+        """The id of an import. The same file twice has the same effect, so it is no deed that must be read back."""
+        raw, kind = _form(f"{lane}.csv", file, fields)
+        answer = self._call(
+            f"import_{lane}", "POST", path, raw=raw, headers={"Content-Type": kind}, lane=lane
+        )
+        return t.import_id(_json(answer, f"import_{lane}"))
+
+    def _remember(self, task: str, offers: Sequence[m.OfferWanted]) -> None:
+        """What the import was told: it answers with counts and errors, not with the offers that went well."""
+        told = [t.kept_offer(each) for each in offers]
+        self._door.kept.forget(f"task:{task}")
+        self._door.kept.get(f"task:{task}", lambda: (told, REMEMBERED))
+
+    def read_tasks(self, tasks: Sequence[str]) -> list[m.TaskSeen]:
+        """What became of imports. One whose turn it is not yet (Mirakl allows so many looks a minute) is simply not done."""
+        return [self._task(each) for each in tasks]
+
+    def _task(self, task: str) -> m.TaskSeen:
+        kind, _, number = task.partition(":")
+        ways = _IMPORTS.get(kind)
+        if ways is None or not number:
+            return m.TaskSeen(task, True)
+        try:
+            return self._seen(task, ways, _quoted(number))
+        except Unavailable as error:
+            if error.code != "pace.wait":
+                raise
+            return m.TaskSeen(task, False, again_in=int(error.retry_after or ways.again_in) + 1)
+
+    def _seen(self, task: str, ways: _Ways, number: str) -> m.TaskSeen:
+        path, params = ways.status(number)
+        body = self._get("import_status", path, params, expect=(404,), lane=ways.lane)
+        if body is None:
+            return m.TaskSeen(task, True)
+        seen = t.import_seen(body)
+        if not seen.over:
+            return m.TaskSeen(task, False, again_in=ways.again_in)
+        wrong = t.report(self._report(ways, number)) if seen.has_report else {}
+        told = self._door.kept.get(f"task:{task}", lambda: ([], 0.0))
+        return m.TaskSeen(task, True, tuple(self._results(seen, told, wrong)))
+
+    def _report(self, ways: _Ways, number: str) -> bytes:
+        answer = self._call(
+            "import_errors",
+            "GET",
+            ways.errors.replace("{id}", number),
+            headers={"Accept": "*/*"},
+            lane=ways.error_lane,
+        )
+        return answer.body
+
+    def _results(
+        self, seen: t.Import, told: Sequence[Sequence[Any]], wrong: Mapping[str, str]
+    ) -> Iterator[m.OfferAnswer]:
+        """One answer for each offer that the import says anything about. Nothing is said about an offer when nobody remembers what was sent."""
+        known = {row[0]: row for row in told}
+        for sku, message in wrong.items():
+            yield _refused_by_import(sku, message)
+        rest = [row for sku, row in known.items() if sku not in wrong]
+        if seen.status == "FAILED":
+            why = m.Reason("offer.batch_refused", {"message": seen.why or "FAILED", "marketplace": t.NAME})
+            yield from (
+                m.OfferAnswer(row[0], False, m.OfferState.WAITING, None, why, retry=True) for row in rest
+            )
+        elif seen.status != "COMPLETE" or (seen.pending and seen.pending >= len(rest)):
+            yield from (_without_product(row) for row in rest)
+        elif seen.pending:
+            yield from self._some_pending(rest)
+        else:
+            yield from (_as_wanted(row) for row in rest)
+
+    def _some_pending(self, rows: Sequence[Sequence[Any]]) -> Iterator[m.OfferAnswer]:
+        """Some products are unknown and the import does not say which: the offers that are not there are theirs."""
+        for row in rows[:LOOKED_UP]:
+            there = any(shown.sku == row[0] for page in self.read_offers([row[0]]) for shown in page)
+            yield _as_wanted(row) if there else _without_product(row)
+
+    def read_offers(self, skus: Sequence[str] | None) -> Iterable[list[m.OfferShown]]:
+        """What is shown now, and why something is not (OF21). Sorted by title, because prices change while pages are read."""
+        known: set[str] = set()
+        for wanted in [[]] if skus is None else [[("sku", sku)] for sku in dict.fromkeys(skus)]:
+            query = [("sort", "productTitle"), *wanted]
+            for rows in self._pages("offers", "/offers", "offers", query, None):
+                page = [t.shown(row, self._terms) for row in rows if row.get("shop_sku")]
+                fresh = [each for each in page if each.sku not in known]
+                known.update(each.sku for each in fresh)
+                if fresh:
+                    yield fresh
+
+
+class _Ways:
+    """Where one kind of import tells how far it is and what was wrong, and how often it may be asked."""
+
+    def __init__(
+        self,
+        status: Callable[[str], tuple[str, list[tuple[str, str]]]],
+        errors: str,
+        lane: str,
+        again_in: int,
+    ) -> None:
+        self.status = status
+        self.errors = errors
+        self.lane = f"{lane}_status"
+        self.error_lane = f"{lane}_errors"
+        self.again_in = again_in
+
+
+_IMPORTS: Final = {
+    "OF01": _Ways(
+        lambda number: (f"/offers/imports/{number}", []),
+        "/offers/imports/{id}/error_report",
+        "offers",
+        60,
+    ),
+    "STO01": _Ways(
+        lambda number: (f"/offers/stock/imports/{number}/status", []),
+        "/offers/stock/imports/{id}/error_report",
+        "stock",
+        15,
+    ),
+    "PRI01": _Ways(
+        lambda number: ("/offers/pricing/imports", [("import_id", number)]),
+        "/offers/pricing/imports/{id}/error_report",
+        "prices",
+        60,
+    ),
+}
+
+
+class _Push:
+    """One push of offers: which import each offer takes, and what was answered. Needed because imports are made of many offers."""
+
+    def __init__(self, offers: Sequence[m.OfferWanted], terms: t.Terms) -> None:
+        self._offers = {offer.sku: offer for offer in offers}
+        self._terms = terms
+        self._answers: dict[str, m.OfferAnswer] = {}
+
+    @property
+    def anything_taken(self) -> bool:
+        return any(answer.task for answer in self._answers.values())
+
+    def by(self, kind: str) -> list[m.OfferWanted]:
+        """Offers without an answer that take this import."""
+        return [
+            each for sku, each in self._offers.items() if sku not in self._answers and t.way(each) == kind
+        ]
+
+    def refuse_at_once(self) -> None:
+        for offer in self._offers.values():
+            if why := t.objection(offer, self._terms):
+                self.refuse([offer], why)
+
+    def refuse(self, offers: Iterable[m.OfferWanted], why: m.Reason) -> None:
+        for offer in offers:
+            self._answers[offer.sku] = m.OfferAnswer(offer.sku, False, m.OfferState.REFUSED, None, why)
+
+    def unknown(self, offer: m.OfferWanted) -> None:
+        why = m.Reason("product.unknown_gtin", {"gtin": offer.gtin})
+        self._answers[offer.sku] = m.OfferAnswer(offer.sku, False, m.OfferState.NEEDS_PRODUCT, None, why)
+
+    def later(self, offers: Iterable[m.OfferWanted], why: m.Reason) -> None:
+        for offer in offers:
+            self._answers[offer.sku] = m.OfferAnswer(
+                offer.sku, False, m.OfferState.WAITING, None, why, retry=True
+            )
+
+    def taken(self, offers: Iterable[m.OfferWanted], task: str) -> None:
+        for offer in offers:
+            self._answers[offer.sku] = m.OfferAnswer(offer.sku, True, m.OfferState.WAITING, task=task)
+
+    def answers(self) -> list[m.OfferAnswer]:
+        return [self._answers[sku] for sku in self._offers]
+
+
+def _as_wanted(row: Sequence[Any]) -> m.OfferAnswer:
+    shown = t.as_told(row)
+    return m.OfferAnswer(shown.sku, True, shown.state or m.OfferState.OFF, shown)
+
+
+def _without_product(row: Sequence[Any]) -> m.OfferAnswer:
+    why = m.Reason("product.unknown_gtin", {"gtin": row[1]})
+    return m.OfferAnswer(row[0], False, m.OfferState.NEEDS_PRODUCT, None, why)
+
+
+def _refused_by_import(sku: str, message: str) -> m.OfferAnswer:
+    why = m.Reason("offer.refused", {"sku": sku, "message": message, "marketplace": t.NAME})
+    return m.OfferAnswer(sku, False, m.OfferState.REFUSED, None, why)
+
+
+def _accepted(piece_id: str, refused_lines: set[str]) -> m.PieceAnswer:
+    if t.piece_parts(piece_id)[1] in refused_lines:
+        why = m.Reason("mirakl.line_refused", {"piece": piece_id})
+        return m.PieceAnswer(piece_id, ok=False, state=m.PieceState.CANCELLED, reason=why)
+    return m.PieceAnswer(piece_id, ok=True, state=m.PieceState.ANNOUNCED)
+
+
+# A character that nobody writes marks an amount, which then stands in the JSON as a number with exactly these digits.
+_MARK: Final = "\ue000"
+_MARKED: Final = re.compile(r'"\\ue000(-?[0-9.]+)"')
+
+
+def _encoded(body: object) -> bytes:
+    def exact(value: object) -> str:
+        if isinstance(value, Decimal):
+            return f"{_MARK}{value}"
+        raise TypeError(f"{type(value).__name__} cannot be sent")
+
+    return _MARKED.sub(r"\1", json.dumps(body, default=exact, separators=(",", ":"))).encode()
+
+
+def _form(name: str, file: bytes, fields: Sequence[tuple[str, str]]) -> tuple[bytes, str]:
+    """A multipart form with one CSV file, and its content type."""
+    edge = "shopbridge-7d5a0c1e9b"
+    parts = [
+        f'--{edge}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode()
+        for field, value in fields
+    ]
+    head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: text/csv\r\n\r\n'
+    raw = b"".join([*parts, head.encode(), file, f"\r\n--{edge}--\r\n".encode()])
+    return raw, f"multipart/form-data; boundary={edge}"
+
+
+def _quoted(identifier: str) -> str:
+    return quote(identifier, safe="")
+
+
+def _json(answer: Answer, operation: str) -> Any:
+    try:
+        return answer.json()
+    except Invalid as error:
+        raise Unavailable("partner.unreadable", operation=operation, partner=t.NAME) from error
+
+
+def _json_or_none(answer: Answer) -> Any:
+    try:
+        return answer.json()
+    except Invalid:
+        return None
