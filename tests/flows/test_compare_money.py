@@ -142,6 +142,15 @@ class Day:
         query = select(Case.code, Case.subject).where(Case.state == "open").order_by(Case.code)
         return [(row.code, row.subject.split("/", 2)[2]) for row in self.session.execute(query)]
 
+    def at_the_provider(self) -> tuple[int, int, int]:
+        """His balance without the operator's own money, and what the ledger has in psp_clearing and in dispute_hold."""
+        query = "SELECT coalesce(sum(balance), 0) FROM ledger_account WHERE kind = :kind"
+        clearing, held = (
+            int(self.session.execute(text(query), {"kind": kind}).scalar_one())
+            for kind in ("psp_clearing", "dispute_hold")
+        )
+        return self.books.balance() - self.books.conduct.own_money, clearing, held
+
     @property
     def key(self) -> str:
         return f"capture:{self.trades[1].key}"
@@ -161,6 +170,21 @@ def test_a_day_without_differences_says_so_in_figures(day: Day) -> None:
     assert day.compare() == {
         "payments": 5, "booked": 5, "differences": 0, "ours_minor": sums, "theirs_minor": sums,
     }  # fmt: skip
+    assert day.cases() == []
+
+
+@pytest.mark.parametrize("won", [True, False])
+def test_money_that_a_bank_has_taken_for_now_is_no_difference(day: Day, *, won: bool) -> None:
+    """The provider takes it when the dispute begins, the ledger books it out when it is lost; until then it is in dispute_hold."""
+    opened = day.books.dispute(day.key, 600)
+    ledger.dispute(day.session, day.trades[1], 600, key=opened["id"], by=BY)
+    assert day.compare("1")["differences"] == 0
+    assert day.at_the_provider() == (3706 - 600, 3706, 600)
+    day.books.close_dispute(opened["id"], won=won)
+    ledger.dispute_over(day.session, day.trades[1], won=won, key=opened["id"], by=BY)
+    assert day.compare("2")["differences"] == 0
+    left = 3706 if won else 3106
+    assert day.at_the_provider() == (left, left, 0)
     assert day.cases() == []
 
 

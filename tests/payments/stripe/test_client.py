@@ -355,6 +355,18 @@ def test_the_movements_are_four_lists_that_end_where_they_get_too_old() -> None:
     ]
 
 
+def test_a_disputed_charge_is_still_the_whole_capture() -> None:
+    """Stripe takes the money of a dispute with a line of its own; the charge keeps its amount and its status."""
+    more = {"status": "succeeded", "payment_intent": "pi_1", "disputed": True, "dispute": "du_1"}
+    plain = thing("ch_1", "capture:1", status="succeeded", payment_intent="pi_1")
+    seen = []
+    for charge in (thing("ch_1", "capture:1", **more), plain):
+        wire = ScriptedDoor().on("GET", "/v1/charges", page(charge)).on("GET", "/v1/.*", page())
+        seen += list(client(wire).movements(NOW - timedelta(hours=1)))
+    assert seen[0] == seen[1]
+    assert (seen[0].amount, seen[0].state) == (500, m.PaymentState.DONE)
+
+
 def test_a_charge_without_its_own_metadata_is_read_by_its_intent() -> None:
     intent = thing("pi_1", "capture:1", status="succeeded")
     wire = (
