@@ -36,6 +36,11 @@ from app.models import (
 from app.rules import trade as rules
 from app.story import close_case, close_cases, order_case, tell
 
+MAX_UNITS = 5_000
+"""So many units one look at an order passes on. Every unit is a row of its own (a piece), about a millisecond's work, and a worker holds an event
+for half a minute (SHOPBRIDGE_IN_LEASE_SECONDS): one that takes longer would be begun again and again.
+"""
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -314,13 +319,17 @@ def _new_lines(
     session = sides.session
     listings = _listings(session, shop, seen)
     units, wanted = trades.units_of(session, known), rules.wanted(seen)
-    found, well = [], []
+    found: list[_Line] = []
+    well: list[str] = []
     for line in seen.lines:
         listing = listings.get(line.product_external_id or "")
         missing = units.get(line.external_id, rules.Units()).missing(wanted[line.external_id])
         if listing is None or not missing or _is_his_own(order, listing):
             continue
         made = _line(sides, order, line, listing, missing)
+        if isinstance(made, _Line) and sum(each.quantity for each in found) + missing > MAX_UNITS:
+            # The whole line or nothing of it: half of what a customer has bought is worse than a case.
+            made = m.Reason("trade.too_many_units", {"pieces": missing, "limit": MAX_UNITS})
         if isinstance(made, m.Reason):
             where = f"trade-line/{line.external_id}"
             order_case(session, order, made.code, part=where, title=line.title, **made.params)

@@ -7,6 +7,7 @@ from sqlalchemy import event, func, select, text
 from world import call
 
 from app import jobs, ledger
+from app.flows import trade_placed
 from app.models import Order, Partnership, Payment
 
 TEE = "4006381333931"
@@ -253,6 +254,33 @@ def test_a_shop_without_listings_pays_one_question_for_a_batch(network: Network)
         event.remove(network.session.get_bind(), "before_cursor_execute", note)
     assert len([each for each in asked if "shop_product_id = ANY" in each]) == 1
     assert not [each for each in asked if each.lstrip().startswith("INSERT INTO orders")]
+
+
+def test_more_units_than_the_bridge_passes_on_are_a_case_and_nothing_half(network: Network) -> None:
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE, stock=50_000))
+    mate = network.listing(network.boldt, network.product(network.anna, "MATE-1", SECOND, dealer=300))
+    number = network.boldt.buys((tee, 20_000), (mate, 2))
+    network.work()
+    assert network.cases(network.boldt) == ["trade.too_many_units"]
+    assert [(line.sku, line.quantity) for line in network.anna.child().lines] == [("MATE-1", 2)]
+    assert network.money().captured == 2 * 300 + 390
+    assert network.session.scalar(text("SELECT count(*) FROM order_piece")) == 2
+    network.boldt.shop.outbox.add("order.changed", f"order/{number}")
+    network.work()
+    assert len(network.trades()) == 1
+
+
+@pytest.mark.parametrize(("units", "passed_on"), [(49, [49, 1]), (50, [1])])
+def test_the_bound_is_that_of_the_whole_order(
+    network: Network, monkeypatch: pytest.MonkeyPatch, units: int, passed_on: list[int]
+) -> None:
+    monkeypatch.setattr(trade_placed, "MAX_UNITS", 50)
+    mate = network.listing(network.boldt, network.product(network.anna, "MATE-1", SECOND, dealer=300))
+    tee = network.listing(network.boldt, network.product(network.anna, "TEE-001", TEE, stock=500))
+    network.boldt.buys((mate, 1), (tee, units))
+    network.work()
+    assert sorted((line.quantity for line in network.anna.child().lines), reverse=True) == passed_on
+    assert network.cases(network.boldt) == ([] if units == 49 else ["trade.too_many_units"])
 
 
 # --- reserved before it is paid ------------------------------------------------------------------------------------------
