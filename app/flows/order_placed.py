@@ -335,19 +335,6 @@ def _write_pieces(session: Session, order: Order, rows: list[tuple[OrderPiece, i
     )
 
 
-def _write_pieces(session: Session, order: Order, rows: list[tuple[OrderPiece, int | None]]) -> None:
-    """Pieces, and the unit of a product that each holds: together, not one statement after another for an order of thousands."""
-    session.add_all([row for row, _ in rows])
-    session.flush()
-    session.add_all(
-        [
-            Reservation(account_id=order.account_id, product_id=product_id, piece_id=row.id)
-            for row, product_id in rows
-            if product_id is not None
-        ]
-    )
-
-
 def _new_line(session: Session, order: Order, marketplace: Connection, piece: m.PieceSeen) -> OrderLine:
     product_id = _match(session, marketplace, piece)
     line = OrderLine(
