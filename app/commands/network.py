@@ -20,7 +20,7 @@ from app.commands.problems import stop
 from app.errors import Invalid, Refused
 from app.extensions import db
 from app.flows import catalogue, network_members, packing_slip, parcel_seen, products_released
-from app.models import Account, Connection, Partnership, PriceGroup, Product, Profile, Release, Trade
+from app.models import Account, Connection, Listing, Partnership, PriceGroup, Product, Profile, Release, Trade
 from app.papers import slip
 from app.rules import reasons
 from app.web import network_forms
@@ -215,12 +215,17 @@ def _all_mistakes(error: Refused) -> NoReturn:
 
 @profile.command("approve")
 @finding.account_option
+@click.option(
+    "--submitted",
+    type=finding.Moment(),
+    help="When it was submitted, as `profile show` says: refused if it was changed since you looked.",
+)
 @showing.json_option
-def approve_profile(account: str, as_json: bool) -> None:
+def approve_profile(account: str, submitted: datetime | None, as_json: bool) -> None:
     """As the operator: yes to a submitted profile, or to a new bank account. Look at the VAT id (VIES) first."""
     with opening.bridge():
         owner = finding.account(db.session(), account)
-        found = network_members.approve(db.session(), owner.id, now=datetime.now(UTC))
+        found = network_members.approve(db.session(), owner.id, now=datetime.now(UTC), submitted_at=submitted)
         _finish(owner.id)
         showing.answer(_member(found, owner.name), as_json)
 
@@ -234,6 +239,18 @@ def refuse_profile(account: str, reason: str, as_json: bool) -> None:
     with opening.bridge():
         owner = finding.account(db.session(), account)
         found = network_members.refuse(db.session(), owner.id, reason, now=datetime.now(UTC))
+        _finish(owner.id)
+        showing.answer(_member(found, owner.name), as_json)
+
+
+@profile.command("withdraw")
+@finding.account_option
+@showing.json_option
+def withdraw_profile(account: str, as_json: bool) -> None:
+    """Leave the network: all partnerships end, the profile is a draft again. Refused while an order is under way or money is not settled."""
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        found = network_members.withdraw(db.session(), owner.id)
         _finish(owner.id)
         showing.answer(_member(found, owner.name), as_json)
 
@@ -472,6 +489,11 @@ def _retailer_shop(account: str, word: str | None) -> Connection:
     member = db.session.get(Profile, owner.id)
     if member is None or not member.retailer or member.state != "approved":
         raise Refused("profile.not_approved")
+    return _only_shop(owner, word)
+
+
+def _only_shop(owner: Account, word: str | None) -> Connection:
+    """The shop that is meant: the only one, or the one that is named."""
     query = select(Connection).where(Connection.account_id == owner.id, Connection.role == "shop")
     shops = list(db.session.scalars(query.where(Connection.state != "removed").order_by(Connection.id)))
     if word is not None:
@@ -516,6 +538,82 @@ def take_over(
         refused = {f"prd_{each.product_id}": reasons.sentence(each.reason.code, each.reason.params, "en") for each in taken.refused}  # fmt: skip
         answer = {"shop": shop.name, "queued": taken.queued, "refused": refused}
         showing.answer(answer if as_json else {**answer, "refused": " ".join(f"{name}: {why}" for name, why in refused.items())}, as_json)  # fmt: skip
+
+
+@network.command("listings")
+@finding.account_option
+@click.option("--connection", metavar="KEY", help="Only in this shop (key or name).")
+@click.option("--state", type=click.Choice(["waiting", "listed", "withdrawn", "refused"]), help="Only these.")
+@showing.limit_option
+@showing.json_option
+def listings(account: str, connection: str | None, state: str | None, limit: int, as_json: bool) -> None:
+    """List suppliers' products in a retailer's shops, and why one is not on sale."""
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        query = select(Listing, Product).join(Product, Product.id == Listing.product_id)
+        query = query.where(Listing.account_id == owner.id)
+        if connection is not None:
+            query = query.where(
+                Listing.shop_id == finding.connection(db.session(), connection, role="shop").id
+            )
+        if state is not None:
+            query = query.where(Listing.state == state)
+        rows = db.session.execute(query.order_by(Product.title, Listing.id).limit(limit)).all()
+        _show(
+            [_listing(*row) for row in rows], _LISTING, as_json, empty="Nothing of suppliers is in his shops."
+        )
+
+
+_LISTING = {
+    "product": "product", "title": "title", "supplier": "supplier", "shop_product_id": "in the shop", "state": "state", "on": "on",
+    "stock": "stock", "price": "price", "why": "why",
+}  # fmt: skip
+
+
+def _listing(row: Listing, product: Product) -> dict[str, Any]:
+    sent = row.sent or {}
+    return {
+        "id": f"lst_{row.id}",
+        "product": f"prd_{product.id}",
+        "title": product.title,
+        "supplier": network_members.company(db.session(), product.account_id),
+        "shop_product_id": row.shop_product_id,
+        "state": row.state,
+        "on": row.switched_on,
+        "stock": sent.get("stock"),
+        "price": sent.get("price"),
+        "why": None
+        if row.reason_code is None
+        else reasons.sentence(row.reason_code, row.reason_params, "en"),
+    }
+
+
+@network.command("remove")
+@finding.account_option
+@click.option("--connection", metavar="KEY", help="Which of the retailer's shops (key or name), if several.")
+@click.option("--all", "everything", is_flag=True, help="Everything of suppliers that is in this shop.")
+@click.argument("products", metavar="[PRODUCT]...", nargs=-1)
+@showing.json_option
+def take_out(
+    account: str, connection: str | None, everything: bool, products: tuple[str, ...], as_json: bool
+) -> None:
+    """Take PRODUCTs (prd_12) of suppliers out of a retailer's shop: stock 0, and what came from the network is hidden. Orders go on.
+
+    `network partners end` ends a whole partnership, `network profile withdraw` a membership.
+    """
+    if bool(products) == everything:
+        stop("Say which: PRODUCT..., or --all. `shopbridge network listings` lists them.")
+    with opening.bridge():
+        owner = finding.account(db.session(), account)
+        shop = _only_shop(owner, connection)
+        wanted = [finding.number(each) for each in products]
+        if everything:
+            wanted = list(db.session.scalars(select(Listing.product_id).where(Listing.shop_id == shop.id)))
+        withdrawn = catalogue.unlist(db.session(), shop, wanted)
+        db.session.commit()
+        for connection_id in outbox.given_work(db.session()):
+            queues.ring("out", connection_id)
+        showing.answer({"shop": shop.name, "withdrawn": withdrawn}, as_json)
 
 
 @network.command()

@@ -12,13 +12,24 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import Select, and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import accounts, messages, registry, reservations
 from app.errors import Invalid, Refused
-from app.models import Account, Case, Connection, Listing, Partnership, PriceGroup, Profile, Release
+from app.models import (
+    Account,
+    Case,
+    Connection,
+    LedgerAccount,
+    Listing,
+    Partnership,
+    PriceGroup,
+    Profile,
+    Release,
+    Trade,
+)
 from app.models.columns import table_of
 from app.rules import address, bank, release_policy, vat_id
 from app.story import close_case, open_case
@@ -55,7 +66,7 @@ def save_profile(
     app.messages.Reason with a `field`. Nothing is changed then. What a change after approval means: see `_after_change`.
     """
     profile = profile_of(session, account.id)
-    before, old_state = _identity(profile), profile.state
+    before, old_state, shown = _identity(profile), profile.state, _shown_to_operator(profile)
     old_bank, opened = profile.bank, profile.accepts_partners
     wanted = _wanted(profile, told)
     found = mistakes(wanted)
@@ -65,6 +76,8 @@ def save_profile(
         raise Invalid(found[0].code, **found[0].params, mistakes=tuple(found))
     for name, value in wanted.items():
         setattr(profile, name, value)
+    if old_state == "submitted" and shown != _shown_to_operator(profile):
+        profile.submitted_at = now  # what he has looked at is not what he would approve
     if submit or profile.state == "approved":
         _after_change(session, profile, same=before == _identity(profile), old_bank=old_bank, now=now)
     session.flush()
@@ -140,6 +153,12 @@ def _identity(profile: Profile) -> tuple[Any, ...]:
     return (told.get("company"), told.get("country"), profile.vat_id, roles)
 
 
+def _shown_to_operator(profile: Profile) -> tuple[Any, ...]:
+    """Everything on which he founds his word."""
+    told = (profile.address, profile.return_address, profile.bank, profile.documents)
+    return (*_identity(profile), *told)
+
+
 def _after_change(
     session: Session, profile: Profile, *, same: bool, old_bank: Mapping[str, Any] | None, now: datetime
 ) -> None:
@@ -167,9 +186,17 @@ def _case(session: Session, profile: Profile, code: str, **params: Any) -> None:
 # --- the operator's word --------------------------------------------------------------------------------------------------------
 
 
-def approve(session: Session, account_id: int, *, now: datetime) -> Profile:
-    """The operator says yes: to a submitted profile, or to a new bank account. Raises Refused("profile.not_submitted"), Invalid as save_profile."""
+def approve(
+    session: Session, account_id: int, *, now: datetime, submitted_at: datetime | None = None
+) -> Profile:
+    """The operator says yes: to a submitted profile, or to a new bank account.
+
+    `submitted_at` of what he has looked at (to the second); None = whatever is there now. Raises Refused: profile.not_submitted,
+    profile.changed_meanwhile; Invalid as save_profile.
+    """
     profile = profile_of(session, account_id)
+    if submitted_at is not None and not _same_second(profile.submitted_at, submitted_at):
+        raise Refused("profile.changed_meanwhile")
     bank_changed = _has_case(session, account_id, "profile.bank_changed")
     if profile.state != "submitted" and not bank_changed:
         raise Refused("profile.not_submitted", state=profile.state)
@@ -199,6 +226,56 @@ def refuse(session: Session, account_id: int, reason: str, *, now: datetime) -> 
     session.flush()
     _mark_all(session, account_id)
     return profile
+
+
+def _same_second(one: datetime | None, two: datetime) -> bool:
+    """Pages and command lines show whole seconds."""
+    return one is not None and one.replace(microsecond=0) == two.replace(microsecond=0)
+
+
+# --- leaving --------------------------------------------------------------------------------------------------------------------
+
+_HIS_OWN = ("payable", "receivable", "payout_in_transit", "recovery_in_transit")
+_OF_A_TRADE = ("escrow", "dispute_hold", "refund_in_transit")
+_UNDER_WAY = ("received", "payment_pending", "held", "accepted", "part_shipped")
+
+
+def withdraw(session: Session, account_id: int) -> Profile:
+    """A member leaves: every partnership of his ends, and his profile is a draft again that may be submitted anew.
+
+    Raises Refused("profile.still_open") while an order of his is under way or money of his is not settled, and Refused("profile.not_submitted")
+    where there is nothing to withdraw. Returns of what was sold go on as before.
+    """
+    profile = profile_of(session, account_id)
+    if profile.state == "draft":
+        raise Refused("profile.not_submitted", state=profile.state)
+    trades, balances = _unfinished(session, account_id)
+    if trades or balances:
+        raise Refused("profile.still_open", trades=trades, balances=balances)
+    either = or_(Partnership.supplier_id == account_id, Partnership.retailer_id == account_id)
+    open_ones = select(Partnership).where(either, Partnership.state.in_(("asked", "active", "paused")))
+    for found in session.scalars(open_ones.order_by(Partnership.id).with_for_update()).all():
+        # Also what he was only asked: "refused" would keep the retailer from asking again when he comes back.
+        found.reason = "supplier" if found.supplier_id == account_id else "retailer"
+        found.state, found.changed_at = "ended", datetime.now(UTC)
+        _tell_supplier(session, found)
+    profile.state, profile.reason, profile.submitted_at = "draft", None, None
+    close_case(session, account_id=account_id, subject="profile")
+    session.flush()
+    _mark_all(session, account_id)
+    return profile
+
+
+def _unfinished(session: Session, account_id: int) -> tuple[int, int]:
+    """How many orders of a member are under way, and how many balances of his are not zero."""
+    mine = or_(Trade.supplier_id == account_id, Trade.retailer_id == account_id)
+    under_way = select(func.count()).where(mine, or_(Trade.state.in_(_UNDER_WAY), Trade.frozen))
+    his = and_(LedgerAccount.owner_id == account_id, LedgerAccount.kind.in_(_HIS_OWN))
+    of_trades = and_(
+        LedgerAccount.trade_id.in_(select(Trade.id).where(mine)), LedgerAccount.kind.in_(_OF_A_TRADE)
+    )
+    money = select(func.count()).where(LedgerAccount.balance != 0, or_(his, of_trades))
+    return int(session.scalar(under_way) or 0), int(session.scalar(money) or 0)
 
 
 def _has_case(session: Session, account_id: int, code: str) -> bool:

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from app import accounts, cli, logs
 from app.config import SETTINGS
 from app.extensions import db, safe
 from app.flows import network_members as members
-from app.models import Account, Partnership, Product, Profile, Release
+from app.models import Account, Listing, Partnership, Product, Profile, Release, Trade
 from app.vault import generate_key
 
 Run = Callable[..., Result]
@@ -340,3 +341,41 @@ def test_only_the_retailer_confirms_a_receipt(
     refused = says(run("received", "--account", "Anna", f"trd_{trade.id}", code=1))
     assert "Only the retailer" in refused
     assert "no parcel whose" in says(run("received", "--account", "Boldt", f"trd_{trade.id}", code=1))
+
+
+def test_a_profile_that_was_changed_since_is_not_approved(run: Run, session: Session, anna: Account) -> None:
+    run("profile", "submit", "--account", "Anna", *COMPLETE)
+    seen = told(run("profile", "show", "--account", "Anna", "--json"))["submitted_at"]
+    session.get_one(Profile, anna.id).submitted_at += timedelta(minutes=1)
+    refused = run("profile", "approve", "--account", "Anna", "--submitted", seen, code=1)
+    assert "changed since you looked" in says(refused)
+    seen = told(run("profile", "show", "--account", "Anna", "--json"))["submitted_at"]
+    assert (
+        told(run("profile", "approve", "--account", "Anna", "--submitted", seen, "--json"))["state"]
+        == "approved"
+    )
+
+
+def test_goods_are_listed_and_taken_out_and_a_member_leaves(
+    run: Run, session: Session, anna: Account, boldt: Account
+) -> None:
+    member(session, anna, "Anna e.K.")
+    member(session, boldt, "Boldt KG")
+    pair = members.ask(session, boldt.id, anna.id)
+    members.act(session, anna.id, pair.id, "accept")
+    buchladen, teeladen = (accounts.connect_standard(session, each, each.name)[0] for each in (boldt, anna))
+    tee = goods(session, teeladen, "Assam")
+    run("import", "--account", "Boldt", f"prd_{tee.id}")
+    (row,) = told(run("listings", "--account", "Boldt", "--json"))
+    assert (row["product"], row["supplier"], row["state"]) == (f"prd_{tee.id}", "Anna e.K.", "waiting")
+    assert "Assam" in run("listings", "--account", "Boldt").stdout
+    assert "Say which" in says(run("remove", "--account", "Boldt", code=1))
+    assert "no shop" not in says(run("remove", "--account", "Boldt", "--all"))
+    assert told(run("remove", "--account", "Boldt", f"prd_{tee.id}", "--json"))["withdrawn"] == 0
+    assert session.scalars(select(Listing.state)).one() == "withdrawn"
+    trade, _, _ = a_trade(session, pair, buchladen, teeladen, tee)
+    assert "1 orders are under way" in says(run("profile", "withdraw", "--account", "Anna", code=1))
+    session.get_one(Trade, trade.id).state = "closed"
+    assert told(run("profile", "withdraw", "--account", "Anna", "--json"))["state"] == "draft"
+    assert session.scalars(select(Partnership.state)).one() == "ended"
+    assert session.get_one(Release, tee.id).state == "not_released"

@@ -1,12 +1,13 @@
 """K1: who may trade, with whom, and what changes when somebody changes his mind. Anna supplies, Boldt retails, Chai has no rights."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
 import pytest
 from flask import Flask
+from network_world import Network
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
@@ -503,3 +504,88 @@ def test_suppliers_are_shown_with_what_they_have_released(
     members.save_profile(session, chai, SUPPLIER, now=NOW)
     assert members.suppliers(session, boldt.id) == [(anna.id, "Anna Teekanne e.K.", 1)]
     assert members.suppliers(session, anna.id) == []
+
+
+# --- what the operator has looked at -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"bank": {**BANK, "iban": "AT611904300234573201"}},
+        {"address": {**ADDRESS, "company": "Anders GmbH"}},
+        {"documents": [{"kind": "identity", "name": "Pass", "number": "1", "at": None}]},
+    ],
+)
+def test_what_was_submitted_anew_is_not_approved_unseen(
+    session: Session, anna: Account, changed: dict[str, Any]
+) -> None:
+    members.save_profile(session, anna, SUPPLIER, now=NOW)
+    members.save_profile(session, anna, changed, now=NOW + timedelta(minutes=1))
+    with pytest.raises(Refused, match=r"profile\.changed_meanwhile"):
+        members.approve(session, anna.id, now=NOW, submitted_at=NOW)
+    assert session.get_one(Profile, anna.id).state == "submitted"
+    seen = NOW + timedelta(minutes=1)
+    assert members.approve(session, anna.id, now=NOW, submitted_at=seen).state == "approved"
+
+
+def test_saving_the_same_once_more_changes_nothing_for_the_operator(session: Session, anna: Account) -> None:
+    members.save_profile(session, anna, SUPPLIER, now=NOW)
+    members.save_profile(session, anna, SUPPLIER, now=NOW + timedelta(minutes=1))
+    assert members.approve(session, anna.id, now=NOW, submitted_at=NOW).state == "approved"
+
+
+def test_another_bank_account_after_the_approval_is_not_confirmed_unseen(
+    session: Session, anna: Account
+) -> None:
+    approved(session, anna, SUPPLIER)
+    for minute, iban in ((1, "AT611904300234573201"), (2, "DE02120300000000202051")):
+        members.save_profile(
+            session, anna, {"bank": {**BANK, "iban": iban}}, now=NOW + timedelta(minutes=minute)
+        )
+    with pytest.raises(Refused, match=r"profile\.changed_meanwhile"):
+        members.approve(session, anna.id, now=NOW, submitted_at=NOW + timedelta(minutes=1))
+    assert session.get_one(Profile, anna.id).payout_blocked
+
+
+# --- leaving -----------------------------------------------------------------------------------------------------------------
+
+
+def test_who_leaves_ends_his_partnerships_and_may_come_back(
+    session: Session, anna: Account, boldt: Account, chai: Account
+) -> None:
+    approved(session, anna, SUPPLIER)
+    approved(session, boldt, RETAILER)
+    approved(session, chai, RETAILER)
+    active = members.ask(session, boldt.id, anna.id)
+    members.act(session, anna.id, active.id, "accept")
+    asked = members.ask(session, chai.id, anna.id)
+    left = members.withdraw(session, anna.id)
+    assert (left.state, left.submitted_at) == ("draft", None)
+    assert [(each.state, each.reason) for each in (active, asked)] == [("ended", "supplier")] * 2
+    assert session.scalars(select(Case).where(Case.account_id == anna.id, Case.state == "open")).all() == []
+    with pytest.raises(Refused, match=r"profile\.not_submitted"):
+        members.withdraw(session, anna.id)
+    members.save_profile(session, anna, {}, now=NOW)
+    members.approve(session, anna.id, now=NOW)
+    assert members.ask(session, chai.id, anna.id).state == "asked"
+
+
+def test_nobody_leaves_while_his_money_is_open(network: Network) -> None:
+    listed = network.listing(network.boldt, network.product(network.anna, "TEE-001", "4006381333931"))
+    network.boldt.buys((listed, 1))
+    network.work()
+    for each in (network.anna, network.boldt):
+        refused(network, each.account.id, trades=1, balances=1)
+    tracking = {"number": "00340434161094015902", "carrier": "DHL"}
+    network.anna.does("complete", network.anna.child().id, tracking=tracking)
+    network.work()
+    refused(network, network.anna.account.id, trades=0, balances=1)
+    assert members.withdraw(network.session, network.boldt.account.id).state == "draft"
+
+
+def refused(network: Network, account_id: int, **params: int) -> None:
+    with pytest.raises(Refused) as caught:
+        members.withdraw(network.session, account_id)
+    network.session.rollback()
+    assert (caught.value.code, caught.value.params) == ("profile.still_open", params)

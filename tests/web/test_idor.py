@@ -102,6 +102,13 @@ MATRIX: dict[tuple[str, str], Row] = {
         stranger=403,
         body=lambda anna: {"reason": "Handelsregister fehlt"},
     ),
+    ("POST", "/api/v1/network/profile/withdraw"): Row(
+        lambda anna: f"/api/v1/network/profile/withdraw?account=acc_{anna.account.id}",
+        owner=422,  # an order of hers is under way
+        stranger=422,
+        operator=422,
+        body=lambda anna: {},
+    ),
     ("GET", "/api/v1/network/partnerships"): listing("network/partnerships"),
     ("POST", "/api/v1/network/partnerships"): Row(
         lambda anna: f"/api/v1/network/partnerships?account=acc_{anna.account.id}",

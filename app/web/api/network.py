@@ -22,7 +22,7 @@ from app.flows import network_members, products_released
 from app.models import Account, Listing, Partnership, PriceGroup, Product, Profile, Release, Trade
 from app.web import answers, network_forms
 from app.web.api import ids, pages, shapes, telling
-from app.web.api.asking import text
+from app.web.api.asking import Moment, text
 from app.web.api.caller import Stop, caller, chosen_account, mine, not_found, one_account, stop
 from app.web.api.connections import AccountQuery
 from app.web.api.once import once
@@ -48,6 +48,19 @@ class ProfileChange(network_forms.ProfileForm):
 
     shipping_price = network_forms.Number(0, network_forms.MAX_MINOR)  # type: ignore[assignment]
     shipping_free_from = network_forms.Number(0, network_forms.MAX_MINOR, allow_none=True)  # type: ignore[assignment]
+
+
+class Approval(Schema):
+    """What the operator has looked at."""
+
+    class Meta:
+        unknown = RAISE
+
+    submitted_at = Moment(
+        metadata={
+            "description": "As the profile said; refused when it was changed since. Left out: whatever is there now."
+        }
+    )
 
 
 class Refusal(Schema):
@@ -358,13 +371,16 @@ def change_profile(_query: dict[str, Any], asked: dict[str, Any]) -> dict[str, A
 
 @blueprint.post("/profile/approve")
 @blueprint.arguments(AccountQuery, location="query")
+@blueprint.arguments(Approval)
 @blueprint.response(200, ProfileShown)
 @once
-def approve(asked: dict[str, Any]) -> dict[str, Any]:
+def approve(_query: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     """Operators only: yes to a submitted profile, or to a new bank account."""
     account_id = _decided_account()
     with refusals():
-        found = network_members.approve(db.session(), account_id, now=datetime.now(UTC))
+        found = network_members.approve(
+            db.session(), account_id, now=datetime.now(UTC), submitted_at=asked.get("submitted_at")
+        )
     told = profile_shown(found)
     commit_and_ring()
     return told
@@ -380,6 +396,20 @@ def refuse(_query: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     account_id = _decided_account()
     with refusals():
         found = network_members.refuse(db.session(), account_id, asked["reason"], now=datetime.now(UTC))
+    told = profile_shown(found)
+    commit_and_ring()
+    return told
+
+
+@blueprint.post("/profile/withdraw")
+@blueprint.arguments(AccountQuery, location="query")
+@blueprint.response(200, ProfileShown)
+@once
+def withdraw(asked: dict[str, Any]) -> dict[str, Any]:
+    """Leave the network: partnerships end, the profile is a draft again. Refused while an order is under way or money is not settled."""
+    account_id = one_account().id
+    with refusals():
+        found = network_members.withdraw(db.session(), account_id)
     told = profile_shown(found)
     commit_and_ring()
     return told
