@@ -45,6 +45,7 @@ def shown(case: Case) -> dict[str, Any]:
     """A case with its sentence and what to do."""
     return {
         "id": f"cs_{case.id}",
+        "account": f"acc_{case.account_id}",
         "code": case.code,
         "message": telling.sentence(case.code, case.params),
         "next_step": reasons.next_step(case.code, case.params, telling.language()),

@@ -75,11 +75,24 @@ class Ask(Schema):
     supplier = text(30, required=True, metadata={"description": "Account of the supplier, e.g. acc_3."})
 
 
+class PolicyAsked(Schema):
+    """A release policy: `days` only with delivered."""
+
+    class Meta:
+        unknown = RAISE
+
+    kind = text(20, required=True)
+    days = fields.Integer(strict=True)
+
+
 class PartnerChange(Schema):
     """What one side does, and for the supplier the retailer's price group (null: none)."""
 
     action = fields.String(validate=validate.OneOf(network_members.ACTIONS))
     price_group = text(80, allow_none=True)
+    policy = fields.Nested(
+        PolicyAsked, metadata={"description": "Operators only: when the supplier is paid (K11)."}
+    )
 
 
 class Group(Schema):
@@ -482,7 +495,11 @@ def ask(_query: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
 def change_partnership(_query: dict[str, Any], asked: dict[str, Any], partnership_id: str) -> dict[str, Any]:
     """Accept, refuse, pause, resume or end; a supplier also gives a price group."""
     number, account = ids.number("pts", partnership_id), one_account()
+    if "policy" in asked and not caller().is_operator:
+        stop(403, "http.403")
     with refusals():
+        if "policy" in asked:
+            _set_policy(account.id, number, asked["policy"])
         if "action" in asked:
             network_members.act(db.session(), account.id, number, asked["action"])
         if "price_group" in asked:
@@ -491,6 +508,12 @@ def change_partnership(_query: dict[str, Any], asked: dict[str, Any], partnershi
     told = partnership_shown(found) if found is not None else not_found()
     commit_and_ring()
     return told
+
+
+def _set_policy(account_id: int, number: int, policy: dict[str, Any]) -> None:
+    """Of a partnership of the account that the operator has named."""
+    found = db.session.scalar(network_members.partnerships(account_id).where(Partnership.id == number))
+    network_members.set_policy(db.session(), found.id if found is not None else not_found(), policy)
 
 
 @blueprint.get("/price-groups")

@@ -74,6 +74,7 @@ def shown(order: Order, standing: overview.Overview) -> dict[str, Any]:
     """An order as the list shows it."""
     return {
         "id": f"ord_{order.id}",
+        "account": f"acc_{order.account_id}",
         "connection": telling.key_of(order.connection_id),
         "marketplace": telling.name_of(order.connection_id),
         "external_id": order.external_id,

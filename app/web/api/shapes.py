@@ -231,6 +231,7 @@ class OrderShown(Schema):
     """One order: of a marketplace, of the network, or one that the shop sold itself."""
 
     id = fields.String()
+    account = fields.String(metadata={"description": "Whose it is."})
     connection = word()
     marketplace = word()
     external_id = fields.String()
@@ -257,6 +258,7 @@ class CaseShown(Schema):
     """A problem somebody must look at."""
 
     id = fields.String()
+    account = fields.String(metadata={"description": "Whose it is."})
     code = fields.String()
     message = fields.String()
     next_step = word()

@@ -231,3 +231,39 @@ def test_an_account_number_is_never_shown_whole(
         )
         assert "DE89370400440532013000" not in answer.get_data(as_text=True)
     assert session.get_one(Profile, annas.account.id).bank["iban"] == "AT611904300234573201"
+
+
+def test_only_the_operator_says_when_a_supplier_is_paid(
+    app: Flask, session: Session, annas: World, operator: Api
+) -> None:
+    pair = annas.network.partnership
+    path, body = f"/network/partnerships/pts_{pair.id}", {"policy": {"kind": "delivered", "days": 3}}
+    for account in (annas.account, annas.network.boldt):
+        told(program(app, session, account).patch(path, body), 403)
+    chosen = told(operator.patch(f"{path}?account=acc_{annas.account.id}", body))
+    assert chosen["policy"] == {"kind": "delivered", "days": 3}
+    told(operator.patch(f"{path}?account=acc_{annas.network.dora.id}", body), 404)
+    for wrong in ({"kind": "trust"}, {"kind": "delivered"}, {"kind": "delivered", "days": 91}):
+        error = told(operator.patch(f"{path}?account=acc_{annas.account.id}", {"policy": wrong}), 422)[
+            "error"
+        ]
+        assert error["code"] == "ledger.policy_wrong"
+
+
+def test_an_operator_approves_only_what_he_has_read(operator: Api, chai_api: Api, chai: Account) -> None:
+    path = f"/network/profile/approve?account=acc_{chai.id}"
+    read = told(chai_api.patch("/network/profile", profile("Chai GmbH")))["submitted_at"]
+    error = told(operator.post(path, {"submitted_at": "2020-01-01T00:00:00Z"}), 422)["error"]
+    assert error["code"] == "profile.changed_meanwhile"
+    assert told(operator.post(path, {"submitted_at": read}))["state"] == "approved"
+
+
+def test_a_member_leaves_once_nothing_is_under_way(app: Flask, session: Session, annas: World) -> None:
+    anna = program(app, session, annas.account)
+    error = told(anna.post("/network/profile/withdraw", {}), 422)["error"]
+    assert error["code"] == "profile.still_open"
+    assert "1 Bestellungen" in error["message"]
+    annas.network.trade.state = "closed"
+    session.commit()
+    assert told(anna.post("/network/profile/withdraw", {}))["state"] == "draft"
+    assert {each["state"] for each in told(anna.get("/network/partnerships"))["data"]} == {"ended"}
