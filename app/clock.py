@@ -29,6 +29,7 @@ from app.flows import (
     pay,
     products_released,
     supplier_orders,
+    trade_closed,
     trade_overdue,
 )
 from app.models import (
@@ -226,6 +227,8 @@ def keep_the_books(session: Session, now: datetime) -> None:
         found = ledger.watch(session, now)
         ledger.watch_debts(session, now)
         ledger.forget_recipients(session, now)
+        session.commit()
+        trade_closed.close_settled(session)
     values = {"at": now, "facts": {"breaches": len(found)}}
     stmt = insert(Heartbeat).values(name="ledger", **values)
     session.execute(stmt.on_conflict_do_update(index_elements=["name"], set_=values))

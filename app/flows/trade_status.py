@@ -58,7 +58,7 @@ def deliver(session: Session, command: outbox.Claimed, shop: Connection, client:
 
 def _is_over(trade: Trade, child: Order) -> bool:
     done = child.shop_status is not None and m.ShopStatus(child.shop_status) in rules.TERMINAL
-    return done or trade.state in rules.OVER
+    return done or trade.state in rules.OVER or trade.state == "closed"
 
 
 def _word(seen: m.ShopOrderSeen) -> str:

@@ -22,7 +22,7 @@ from app.ledger.instructing import again, charge, settle
 from app.ledger.orders import payment_connection
 from app.ledger.parcels import forget_recipients
 from app.ledger.paying import payout, recover
-from app.ledger.reading import money, totals
+from app.ledger.reading import money, settled, totals
 from app.ledger.refunding import cancel, refund
 from app.ledger.releasing import evidence, release, release_added, release_due
 
@@ -52,6 +52,7 @@ __all__ = [
     "release_added",
     "release_due",
     "settle",
+    "settled",
     "totals",
     "watch",
     "watch_debts",

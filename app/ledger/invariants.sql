@@ -106,7 +106,7 @@ UNION ALL SELECT 9, 'transaction/' || t.id, 'a release after the cancellation'
     WHERE t.kind = 'release'
 
 UNION ALL SELECT 10, 'trade/' || id, 'is ' || state || ' with ' || escrow || ' in escrow'
-    FROM m WHERE state IN ('cancelled', 'rejected', 'payment_failed') AND escrow <> 0
+    FROM m WHERE state IN ('cancelled', 'rejected', 'payment_failed', 'closed') AND escrow <> 0
 UNION ALL SELECT 10, 'account/' || a.id, 'belongs to somebody else than its trade, or has another currency'
     FROM ledger_account a JOIN trade r ON r.id = a.trade_id
     WHERE a.currency <> r.currency OR (a.owner_id IS NOT NULL AND a.owner_id NOT IN (r.supplier_id, r.retailer_id))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.ledger.answers import Money, Totals
@@ -59,6 +59,14 @@ def by_trade(session: Session, *where: ColumnElement[bool]) -> dict[int, Money]:
     return {trade_id: _money(sums) for trade_id, sums in found.items()}
 
 
+def settled(session: Session, limit: int, *, trade_id: int | None = None) -> list[int]:
+    """Trades in state shipped of which no money is open: captured (or free of charge), nothing in escrow, disputed, payable, owed or on its way
+    to anybody, and no instruction without its last word. Oldest first, or only this one.
+    """
+    query = _SETTLED if trade_id is None else _SETTLED.where(TRADES.c.id == trade_id)
+    return list(session.scalars(query.limit(limit)))
+
+
 def _sums(session: Session, *where: Any) -> Sums:
     rows = session.execute(_query().where(*where))
     return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
@@ -79,6 +87,31 @@ def _query(*more: ColumnElement[Any]) -> Select[Any]:
 # Built once: every step of money reads one, and building a statement takes longer than finding its plan.
 _OF_ONE = _query().where(ACCOUNTS.c.trade_id == bindparam("trade"))
 _OF_EACH = _query(ACCOUNTS.c.trade_id).where(ACCOUNTS.c.trade_id.is_not(None))
+
+
+_OPEN_KINDS = ("escrow", "dispute_hold", "refund_in_transit", "payable", "receivable")
+_SETTLED = (
+    select(TRADES.c.id)
+    .where(
+        TRADES.c.state == "shipped",
+        TRADES.c.frozen.is_(False),
+        or_(
+            TRADES.c.total == 0,
+            exists().where(TRANSACTIONS.c.trade_id == TRADES.c.id, TRANSACTIONS.c.kind == "capture"),
+        ),
+        ~exists().where(
+            ACCOUNTS.c.trade_id == TRADES.c.id, ACCOUNTS.c.kind.in_(_OPEN_KINDS), ACCOUNTS.c.balance > 0
+        ),
+        ~exists().where(
+            ACCOUNTS.c.trade_id == TRADES.c.id,
+            ENTRIES.c.account_id == ACCOUNTS.c.id,
+            TRANSACTIONS.c.id == ENTRIES.c.transaction_id,
+            PAYMENTS.c.id == TRANSACTIONS.c.payment_id,
+            PAYMENTS.c.state.in_(("due", "unknown")),
+        ),
+    )
+    .order_by(TRADES.c.id)
+)
 
 
 def _adder(sums: Sums) -> Callable[..., int]:
