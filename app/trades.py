@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app import ledger, outbox, reservations
 from app import messages as m
@@ -242,6 +242,20 @@ def answered(session: Session, trade: Trade) -> None:
     close_case(session, account_id=trade.retailer_id, subject=retail, code="trade.not_answered_yet")
 
 
+def over(session: Session, trade: Trade) -> None:
+    """Nothing of this trade will be shipped any more: nobody has to wait for an answer, or for a shop that is not connected."""
+    answered(session, trade)
+    child, retail = f"order/{trade.order_id}", f"order/{trade.retail_order_id}/trade/{trade.id}"
+    for account_id, subject, code in (
+        (trade.supplier_id, child, "trade.own_shop_gone"),
+        (trade.supplier_id, child, "trade.retailer_shop_gone"),
+        (trade.retailer_id, retail, "trade.own_shop_gone"),
+        (trade.retailer_id, retail, "trade.supplier_shop_gone"),
+        (trade.retailer_id, retail, "trade.supplier_shop_gone_late"),
+    ):
+        close_case(session, account_id=account_id, subject=subject, code=code)
+
+
 def end(session: Session, trade: Trade, *, state: str, code: str, by: ledger.Source, **told: Any) -> None:
     """Everything of this trade is over by the supplier's word (`state` cancelled or rejected): the retailer gets the whole rest of his money
     back (K9), and his shop and a marketplace behind it hear of it (K10). `told` fills the sentence of `code`. Locked by the caller.
@@ -254,7 +268,7 @@ def end(session: Session, trade: Trade, *, state: str, code: str, by: ledger.Sou
     trade.cancelled_at, trade.pass_on_at = datetime.now(UTC), None
     child_of(session, trade).wait_until = None
     returned = ledger.cancel(session, trade, key=state, by=by)
-    answered(session, trade)
+    over(session, trade)
     tell_both(session, trade, code, amount=returned.amount, currency=trade.currency, **told)
     lines = {name: len(pieces) for name, pieces in by_line(session, trade, live).items()}
     late = mirror(session, trade, lines)
@@ -341,6 +355,22 @@ def _lines(session: Session, order: Order) -> list[OrderLine]:
     )
 
 
+_NETWORK, _SHOP = aliased(Connection), aliased(Connection)
+_UNPLUGGED = (
+    select(_NETWORK.id)
+    .join(_SHOP, _SHOP.id == _NETWORK.shop_id)
+    .where(_NETWORK.account_id == Trade.supplier_id, _NETWORK.role == "network", _SHOP.state == "removed")
+    .correlate(Trade)
+    .exists()
+)
+"""The supplier's plugin is gone: his part waits until it is back, and the retailer can take it back until then."""
+
+
+def is_unplugged(session: Session, trade: Trade) -> bool:
+    """Whether the shop into which this part would go is not connected any more."""
+    return session.scalar(select(Trade.id).where(Trade.id == trade.id, _UNPLUGGED)) is not None
+
+
 def waiting_networks(session: Session, now: datetime) -> list[int]:
     """Network connections with a trade that may be passed on `now`, or whose payment has failed: the sweep rings their out lanes."""
     query = (
@@ -361,6 +391,7 @@ def due(now: datetime) -> ColumnElement[bool]:
         Trade.pass_on_at <= now,
         Trade.frozen.is_(False),
         Order.shop_status.in_(sorted(rules.PAID)),
+        ~_UNPLUGGED,
     )
     return and_(
         Trade.pass_on_at.is_not(None),

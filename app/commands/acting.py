@@ -13,7 +13,7 @@ from app.commands import finding, opening, showing
 from app.commands.problems import stop
 from app.extensions import db
 from app.flows import holiday as holidays
-from app.flows import order_accepted
+from app.flows import order_accepted, trade_shop_gone
 from app.models import Account, Command, Connection, Event, Offer, Order, Payment
 from app.story import close_case
 
@@ -300,13 +300,19 @@ def remove(connection: str, as_json: bool) -> None:
         found.state, found.reason_code, found.reason_params = "removed", None, {}
         found.name = f"{name} (removed {found.id})"  # the name is free for another connection
         close_case(db.session(), account_id=found.account_id, subject=f"connection/{found.id}")
+        trades = trade_shop_gone.gone(db.session(), found) if found.role == "shop" else 0
         db.session.commit()
         if as_json:
-            showing.as_json_text({"connection": found.key, "state": "removed", "offers_on_sale": on_sale})
+            answer = {"connection": found.key, "state": "removed", "offers_on_sale": on_sale}
+            showing.as_json_text({**answer, "open_trades": trades})
         elif found.role == "payment":
             click.echo(f"{name} is unplugged. New payments go to another provider, or are made by hand.")
         else:
             click.echo(f"{name} is unplugged. {on_sale:,} offers stay on sale there, as they were last sent.")
+            if trades:
+                click.echo(
+                    f"{trades:,} orders of the network are open in it; both sides of each have a case."
+                )
 
 
 def _nothing_to_pay(found: Connection) -> None:

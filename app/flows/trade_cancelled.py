@@ -136,7 +136,7 @@ def _take_back(
     trade.state = rules.after(trade.state, "cancelled")
     trade.cancelled_at, trade.pass_on_at = now, None
     ledger.cancel(session, trade, key="retailer", by=by)
-    trades.answered(session, trade)
+    trades.over(session, trade)
     trades.tell_both(session, trade, "trade.withdrawn")
 
 

@@ -71,6 +71,7 @@ def free(session: Session, trade_id: int, now: datetime, patience: Patience) -> 
     trade.expired_at, trade.cancelled_at, trade.pass_on_at = now, now, None
     by = ledger.Source("clock", f"trade {trade.key}", "trade.reservation_over")
     ledger.cancel(session, trade, key="expired", by=by)
+    trades.over(session, trade)
     days, retail = patience.unpaid_days, trades.retail_of(session, trade)
     trades.tell_both(session, trade, "trade.reservation_over", days=days)
     order_case(session, retail, "trade.reservation_over", part=f"trade/{trade.id}", days=days)

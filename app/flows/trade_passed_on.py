@@ -90,7 +90,7 @@ def _may_go(session: Session, trade: Trade, now: datetime) -> bool:
     accepted = trade.state == "accepted" or (trade.state == "held" and supplier.accepts_orders)
     over = trade.pass_on_at is not None and trade.pass_on_at <= now
     paid = trades.retail_of(session, trade).shop_status in rules.PAID
-    return accepted and over and paid and not trade.frozen
+    return accepted and over and paid and not trade.frozen and not trades.is_unplugged(session, trade)
 
 
 def _give_back_what_was_taken_back(session: Session, trade: Trade) -> None:
@@ -120,7 +120,7 @@ def _not_paid(session: Session, trade: Trade) -> None:
     """Nothing was passed on and nothing will be: the stock is free again."""
     trades.take_back(session, trades.pieces_of(session, trade), by=trades.SUPPLIER)
     trade.pass_on_at, trade.cancelled_at = None, datetime.now(UTC)
-    trades.answered(session, trade)
+    trades.over(session, trade)
     retail = trades.retail_of(session, trade)
     order_case(
         session,

@@ -38,6 +38,7 @@ from app.flows import (
     trade_cancelled,
     trade_passed_on,
     trade_shipped,
+    trade_shop_gone,
     trade_status,
 )
 from app.jobs.partner import Partner, note_trouble, rests
@@ -155,6 +156,8 @@ class Outbox:
             if connection.role == "network" and command.kind == "ship":
                 # What left the supplier's house means money and news for the retailer, in the same transaction (K11).
                 trade_shipped.left(self.session, command, connection)
+            if connection.role == "shop" and command.kind == "ping":
+                trade_shop_gone.back(self.session, connection)
             if done.seen is not None:
                 self._take_in(connection, done.seen)
             if done.refused is not None:

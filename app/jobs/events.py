@@ -33,6 +33,7 @@ from app.flows import (
     trade_cancelled,
     trade_placed,
     trade_refunded,
+    trade_shop_gone,
     trade_status,
 )
 from app.models import Connection, Offer
@@ -231,6 +232,7 @@ class Inbox:
             shop_reports.settings(self.session, self.connection, data)
         elif event.type == "plugin.removed":
             shop_reports.removed(self.session, self.connection)
+            trade_shop_gone.gone(self.session, self.connection)
         elif event.type == "manifest.daily":
             shop_reports.manifest(self.session, self.connection, data)
         elif event.type == "payment.told" and self.connection.role == "payment":
