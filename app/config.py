@@ -101,6 +101,12 @@ SETTINGS = (
         "Ask every marketplace this often instead of its own plan; 0 = its plan. For the sandbox",
     ),
     Setting(
+        "SHOPBRIDGE_SANDBOX_PACE",
+        "float",
+        1.0,
+        "How many times faster than their documented rates marketplaces at loopback addresses are called. For the sandbox",
+    ),
+    Setting(
         "SHOPBRIDGE_EVENT_RATE", "int", 200, "Events a second one connection may send before it is told 429"
     ),
     Setting(

@@ -1,4 +1,4 @@
-"""The sandbox: a simulated Kaufland and a simulated shop as processes, connected with one command, so that an order can travel at once.
+"""The sandbox: simulated marketplaces and a simulated shop as processes, connected with one command, so that an order can travel at once.
 
 What may go wrong: the simulators keep nothing when they end. After a restart of `shopbridge up`, `connect sandbox` plugs the new ones into the
 old connections: numbers they give out go on from the clock, so that no order of today is taken for one of yesterday.
@@ -6,7 +6,6 @@ old connections: numbers they give out go on from the clock, so that no order of
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 import time
@@ -20,7 +19,7 @@ from app.commands import finding, opening, showing
 from app.commands.problems import stop
 
 GOODS = 20
-UNKNOWN_TO_KAUFLAND = 1  # so that one offer shows "needs product creation"
+UNKNOWN_THERE = 1  # so that one offer shows "needs product creation"
 EPOCH = 1_763_000_000  # numbers of the simulators count seconds since then
 WAIT_SECONDS = 30.0
 
@@ -69,18 +68,29 @@ def sandbox() -> None:
 
 
 @sandbox.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=8091, show_default=True)
-def kaufland(port: int) -> None:
-    """Run the simulated Kaufland on 127.0.0.1. /_control is the buyer and the customer service."""
-    from app.sandbox.kaufland import World, create_app
+@click.option(
+    "--port", "given", multiple=True, required=True, metavar="KEY=PORT", help="Once for each marketplace."
+)
+def marketplaces(given: tuple[str, ...]) -> None:
+    """Run simulated marketplaces on 127.0.0.1, in one process. /_control is the buyer and the customer service.
 
-    world = World.demo()
-    # The real one holds orders back for 15 minutes; nobody wants to wait that long in a sandbox.
-    world.conduct.withhold_seconds = 2
-    for each in goods()[UNKNOWN_TO_KAUFLAND:]:
-        world.add_product(each["gtin"], each["name"])
-    world._numbers = itertools.count(_now_number())
-    _serve(create_app(world), port)
+    Their catalogues know the goods of the simulated shop but one, so that one offer shows "needs product creation".
+    """
+    from app import sandbox as simulated
+
+    known, number = simulated.simulators(), _now_number()
+    servers = []
+    for pair in given:
+        key, _, port = pair.partition("=")
+        if key not in known or not port.isdigit():
+            stop(f"“{pair}” is no KEY=PORT. There are: {', '.join(known)}.")
+        made = known[key].create_app(number)
+        products = [{"gtin": each["gtin"], "title": each["name"]} for each in goods()[UNKNOWN_THERE:]]
+        made.test_client().post("/_control/products", json=products)
+        servers.append(_server(made, int(port)))
+    for server in servers[1:]:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    _until_term(servers[0])
 
 
 @sandbox.command()
@@ -161,27 +171,36 @@ def _until_term(server: Any) -> None:
 @sandbox.command()
 @click.option("--sku", help="What is bought; default: the first product on sale.")
 @click.option("--pieces", type=click.IntRange(1, 20), default=1, show_default=True)
+@click.option(
+    "--marketplace", default="kaufland", show_default=True, help="Where: the key of a simulated marketplace."
+)
 @showing.json_option
-def buy(sku: str | None, pieces: int, as_json: bool) -> None:
-    """Somebody buys something at the simulated Kaufland."""
-    url = simulators()["kaufland"]
-    on_sale = [unit for unit in call("GET", f"{url}/_control/books")["units"] if unit["buyable"] >= pieces]
-    found = next((unit for unit in on_sale if sku in {None, unit["id_offer"]}), None)
+def buy(sku: str | None, pieces: int, marketplace: str, as_json: bool) -> None:
+    """Somebody buys something at a simulated marketplace."""
+    url = _address(marketplace)
+    offers = call("GET", f"{url}/_control/state")["offers"]
+    on_sale = [each["sku"] for each in offers if each["on"] and each["stock"] >= pieces]
+    found = next((each for each in on_sale if sku in {None, each}), None)
     if found is None:
         what = "Nothing is" if sku is None else f"{sku} is not"
         stop(
             f"{what} on sale there{' in this quantity' if pieces > 1 else ''}. Run `shopbridge connect sandbox --account NAME` first, or look at `shopbridge offers`."
         )
-    order = call(
-        "POST", f"{url}/_control/orders", {"lines": [{"id_offer": found["id_offer"], "pieces": pieces}]}
-    )
-    answer = {"order": order["id_order"], "sku": found["id_offer"], "pieces": pieces}
+    order = call("POST", f"{url}/_control/buy", {"lines": [{"sku": found, "pieces": pieces}]})
+    answer = {"order": order["order"], "sku": found, "pieces": pieces}
     if as_json:
         showing.as_json_text(answer)
     else:
         click.echo(
-            f"Somebody bought {pieces} x {found['id_offer']} (order {order['id_order']}). In a few seconds: shopbridge orders"
+            f"Somebody bought {pieces} x {found} (order {order['order']}). In a few seconds: shopbridge orders"
         )
+
+
+def _address(marketplace: str) -> str:
+    urls = {key: url for key, url in simulators().items() if key != "shop"}
+    if marketplace not in urls:
+        stop(f"There is no simulated marketplace “{marketplace}”. There are: {', '.join(sorted(urls))}.")
+    return urls[marketplace]
 
 
 @sandbox.command()
@@ -218,32 +237,48 @@ def ship(number: int | None, tracking: str | None, carrier: str, as_json: bool) 
         click.echo(f"Order {number} left with {carrier} {tracking}. In a few seconds: shopbridge orders")
 
 
-@click.command("sandbox", short_help="Plug in the simulated shop and the simulated Kaufland.")
+@click.command("sandbox", short_help="Plug in the simulated shop and simulated marketplaces.")
 @finding.account_option
+@click.option(
+    "--marketplace",
+    "wanted",
+    multiple=True,
+    default=("kaufland",),
+    show_default=True,
+    metavar="KEY",
+    help="Which marketplaces; may be repeated, “all” is every one.",
+)
 @showing.json_option
-def connect_sandbox(account: str, as_json: bool) -> None:
-    """Plug in the simulated shop and the simulated Kaufland that `shopbridge up` started, and wait until offers are on sale.
+def connect_sandbox(account: str, wanted: tuple[str, ...], as_json: bool) -> None:
+    """Plug in the simulated shop and simulated marketplaces that `shopbridge up` started, and wait until offers are on sale.
 
     May be repeated: nothing is doubled, and restarted simulators are plugged in again.
     """
     urls = simulators()
+    keys = sorted(set(urls) - {"shop"}) if "all" in wanted else list(wanted)
+    addresses = {key: _address(key) for key in keys}
     with opening.bridge() as app:
         from app.commands.connecting import public_url
         from app.extensions import db
 
         owner = finding.account_or_new(db.session(), account, quiet=as_json)
-        marketplace = _kaufland_connection(owner, f"{urls['kaufland']}/v2")
+        made = {key: _connection(owner, key, url) for key, url in addresses.items()}
         code = _pairing_code(owner)
         db.session.commit()
         paired = call("POST", f"{urls['shop']}/_control/pair", {"bridge": public_url(app), "code": code})
-        on_sale = _wait_for_offers(marketplace.id)
+        first = keys[0]
+        on_sale = _wait_for_offers({key: each.id for key, each in made.items()})
         answer = {
             "account": owner.name,
             "shop": paired["answer"]["connection_key"],
-            "marketplace": marketplace.key,
+            "marketplace": made[first].key,
             "products": GOODS,
-            "offers_on_sale": on_sale,
-            "buy": _curl(urls["kaufland"]),
+            "offers_on_sale": on_sale[first],
+            "marketplaces": {
+                key: {"connection": each.key, "name": each.name, "offers_on_sale": on_sale[key]}
+                for key, each in made.items()
+            },
+            "buy": _curl(addresses[first]),
             **{f"{name}_url": url for name, url in urls.items()},
         }
     if as_json:
@@ -264,27 +299,27 @@ def simulators() -> dict[str, str]:
     return dict(bridge.sandbox)
 
 
-def _kaufland_connection(owner: Any, base_url: str) -> Any:
-    """The connection to the simulated Kaufland; an old one is told to look and send again."""
+def _connection(owner: Any, key: str, url: str) -> Any:
+    """The connection to a simulated marketplace; an old one is told to look and send again."""
     from sqlalchemy import func, select, update
 
     from app import accounts
+    from app import sandbox as simulated
     from app.extensions import db
     from app.models import Connection, Offer, Schedule
-    from app.sandbox.kaufland.world import DEMO_CLIENT_KEY, DEMO_SECRET_KEY
 
-    session = db.session()
+    session, simulator = db.session(), simulated.simulators()[key]
+    base_url = f"{url}{simulator.prefix}"
     query = select(Connection).where(
-        Connection.account_id == owner.id, Connection.provider == "kaufland", Connection.base_url == base_url
+        Connection.account_id == owner.id, Connection.provider == key, Connection.base_url == base_url
     )
     found = session.scalar(query.order_by(Connection.id).limit(1))
     if found is None:
-        keys = {"client_key": DEMO_CLIENT_KEY, "secret_key": DEMO_SECRET_KEY}
-        name = "Kaufland.de (sandbox)"
+        name = f"{simulator.name} (sandbox)"
         found = accounts.connect_marketplace(
-            session, owner, "kaufland", keys, name=name, base_url=base_url, allow_loopback=True
+            session, owner, key, dict(simulator.settings), name=name, base_url=base_url, allow_loopback=True
         )
-    elif not call("GET", base_url.removesuffix("/v2") + "/_control/books")["units"]:
+    elif not call("GET", f"{url}/_control/state")["offers"]:
         # It was started anew and knows none of the offers: they are made again.
         forgotten = {
             "external_ref": None,
@@ -293,6 +328,7 @@ def _kaufland_connection(owner: Any, base_url: str) -> Any:
             "confirmed": None,
             "confirmed_revision": 0,
             "stale": True,
+            "task": None,
         }
         session.execute(
             update(Offer)
@@ -300,10 +336,11 @@ def _kaufland_connection(owner: Any, base_url: str) -> Any:
             .values(**forgotten, next_attempt_at=func.now())
         )
     found.state, found.reason_code, found.paused_until = "active", None, None
-    # Simulators may be asked often; the real one is asked by its own plan.
+    # Simulators may be asked often; the real ones are asked by their own plan.
     for kind, seconds in (("orders", 2), ("changes", 3), ("returns", 5), ("drift", 60)):
         where = (Schedule.connection_id == found.id, Schedule.kind == kind)
-        session.execute(update(Schedule).where(*where).values(every=seconds, due_at=func.now()))
+        often = {"every": seconds, "floor": seconds, "pause": seconds}
+        session.execute(update(Schedule).where(*where).values(**often, due_at=func.now()))
     return found
 
 
@@ -314,8 +351,8 @@ def _pairing_code(owner: Any) -> str:
     return accounts.make_pairing(db.session(), owner, "woocommerce")
 
 
-def _wait_for_offers(connection_id: int) -> int:
-    """Until all that can be on sale is, or the time is up; answers how many are."""
+def _wait_for_offers(connections: dict[str, int]) -> dict[str, int]:
+    """Until all that can be on sale is, or the time is up; answers how many are, by marketplace."""
     from threading import Event
 
     from sqlalchemy import func, select
@@ -323,13 +360,19 @@ def _wait_for_offers(connection_id: int) -> int:
     from app.extensions import db
     from app.models import Offer
 
-    count = select(func.count()).where(Offer.connection_id == connection_id, Offer.state == "on_sale")
-    deadline, pause, on_sale = time.monotonic() + WAIT_SECONDS, Event(), 0
-    while on_sale < GOODS - UNKNOWN_TO_KAUFLAND and time.monotonic() < deadline:
-        pause.wait(0.2)
-        on_sale = int(db.session.scalar(count) or 0)
+    count = (
+        select(Offer.connection_id, func.count())
+        .where(Offer.state == "on_sale")
+        .group_by(Offer.connection_id)
+    )
+    deadline, pause = time.monotonic() + WAIT_SECONDS, Event()
+    while True:
+        rows = dict(db.session.execute(count).tuples().all())
         db.session.rollback()
-    return on_sale
+        on_sale = {key: rows.get(number, 0) for key, number in connections.items()}
+        if min(on_sale.values()) >= GOODS - UNKNOWN_THERE or time.monotonic() > deadline:
+            return on_sale
+        pause.wait(0.2)
 
 
 def call(method: str, url: str, body: Any = None) -> Any:
@@ -349,15 +392,16 @@ def call(method: str, url: str, body: Any = None) -> Any:
         )
 
 
-def _curl(kaufland_url: str) -> str:
-    order = '{"lines": [{"id_offer": "TEE-002", "pieces": 1}]}'
-    return f"curl -X POST {kaufland_url}/_control/orders -H 'Content-Type: application/json' -d '{order}'"
+def _curl(url: str) -> str:
+    order = '{"lines": [{"sku": "TEE-002", "pieces": 1}]}'
+    return f"curl -X POST {url}/_control/buy -H 'Content-Type: application/json' -d '{order}'"
 
 
 def _tell(told: dict[str, Any]) -> None:
     click.echo(
-        f"""The simulated shop and the simulated Kaufland are connected to “{told["account"]}”:
-{told["offers_on_sale"]} of {told["products"]} products are on sale there. {_missing(told)}
+        f"""The simulated shop is connected to “{told["account"]}”, and so are:
+{_listed(told)}
+{_missing(told)}
 
 Let somebody buy something (either one):
   shopbridge sandbox buy
@@ -367,6 +411,13 @@ Watch it arrive in the shop, ship it there, and read its story:
   shopbridge orders
   shopbridge sandbox ship
   shopbridge order ID"""
+    )
+
+
+def _listed(told: dict[str, Any]) -> str:
+    return "\n".join(
+        f"  {each['name']}: {each['offers_on_sale']} of {told['products']} products are on sale there"
+        for each in told["marketplaces"].values()
     )
 
 

@@ -25,9 +25,11 @@ from app.commands.problems import stop
 from app.machine import runfile
 from app.machine.servers import Postgres, Valkey
 from app.machine.supervisor import Supervisor
+from app.sandbox import simulators
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-SANDBOX_PORTS = {"kaufland": 8091, "shop": 8092}
+SHOP_PORT = 8092
+SANDBOX_PACE = 60.0  # a simulator's minute is a second
 START_SECONDS = 90
 SKIPPED = 1_000_000  # numbers; more than a bridge gives out between two backups
 TRIES = 3  # a process that ended so often while starting will not come up by itself
@@ -149,10 +151,13 @@ def skip_numbers(made: Any) -> int:
     help="Start simulated partners too. Default: yes on 127.0.0.1 without SHOPBRIDGE_PUBLIC_URL.",
 )
 @click.option(
-    "--kaufland-port", type=click.IntRange(1, 65535), default=SANDBOX_PORTS["kaufland"], show_default=True
+    "--sandbox-port",
+    "given",
+    multiple=True,
+    metavar="NAME=PORT",
+    help="Another port for one simulator: shop, or a marketplace's key such as kaufland. May be repeated.",
 )
-@click.option("--shop-port", type=click.IntRange(1, 65535), default=SANDBOX_PORTS["shop"], show_default=True)
-def up(host: str | None, port: int | None, sandbox: bool | None, kaufland_port: int, shop_port: int) -> None:
+def up(host: str | None, port: int | None, sandbox: bool | None, given: tuple[str, ...]) -> None:
     """Run the whole bridge on this machine until Ctrl-C.
 
     Brings a PostgreSQL and a Valkey of its own, in the data folder, unless DATABASE_URL and REDIS_URL name others. Needs no root and
@@ -162,10 +167,25 @@ def up(host: str | None, port: int | None, sandbox: bool | None, kaufland_port: 
     settings["SHOPBRIDGE_HOST"] = host or settings["SHOPBRIDGE_HOST"]
     settings["SHOPBRIDGE_PORT"] = port or settings["SHOPBRIDGE_PORT"]
     settings["SHOPBRIDGE_DATA"] = settings["SHOPBRIDGE_DATA"].absolute()
-    ports = {"kaufland": kaufland_port, "shop": shop_port} if _with_sandbox(settings, sandbox) else {}
+    ports = _sandbox_ports(given) if _with_sandbox(settings, sandbox) else {}
     _nothing_in_the_way(settings, ports)
     with ExitStack() as stack:
         _everything(settings, ports, stack)
+
+
+def _sandbox_ports(given: tuple[str, ...]) -> dict[str, int]:
+    """Simulator -> port, the shop among them."""
+    ports = {key: each.port for key, each in simulators().items()} | {"shop": SHOP_PORT}
+    for pair in given:
+        name, _, number = pair.partition("=")
+        if name not in ports or not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
+            stop(f"“{pair}” is no NAME=PORT. There are: {', '.join(ports)}.")
+        ports[name] = int(number)
+    if len(set(ports.values())) < len(ports):
+        stop(
+            f"Two simulators want the same port: {', '.join(f'{name}={port}' for name, port in ports.items())}."
+        )
+    return ports
 
 
 def _with_sandbox(settings: dict[str, Any], wanted: bool | None) -> bool:
@@ -187,7 +207,7 @@ def _nothing_in_the_way(settings: dict[str, Any], ports: dict[str, int]) -> None
         )
     _free(settings["SHOPBRIDGE_HOST"], settings["SHOPBRIDGE_PORT"], "--port")
     for name, number in ports.items():
-        _free("127.0.0.1", number, f"--{name}-port")
+        _free("127.0.0.1", number, f"--sandbox-port {name}=PORT")
 
 
 def _free(host: str, port: int, option: str) -> None:
@@ -208,6 +228,7 @@ def _everything(settings: dict[str, Any], ports: dict[str, int], stack: ExitStac
     servers = _servers(settings, stack)
     if ports:
         settings["SHOPBRIDGE_ALLOW_LOOPBACK"] = True
+        settings["SHOPBRIDGE_SANDBOX_PACE"] = max(settings["SHOPBRIDGE_SANDBOX_PACE"], SANDBOX_PACE)
     click.echo("Bringing the tables up to date ...", err=True)
     bring_tables_up_to_date(opening.made_from(opening.quiet(settings)))
     supervisor = stack.enter_context(Supervisor(data / "logs"))
@@ -244,7 +265,7 @@ def _servers(settings: dict[str, Any], stack: ExitStack) -> list[Any]:
 
 PASSED_ON = (
     "DATABASE_URL", "REDIS_URL", "SHOPBRIDGE_DATA", "SHOPBRIDGE_HOST", "SHOPBRIDGE_PORT", "SHOPBRIDGE_PUBLIC_URL",
-    "SHOPBRIDGE_ALLOW_LOOPBACK",
+    "SHOPBRIDGE_ALLOW_LOOPBACK", "SHOPBRIDGE_SANDBOX_PACE",
 )  # fmt: skip
 
 
@@ -268,8 +289,10 @@ def _as_text(value: Any) -> str:
 def _start(supervisor: Supervisor, settings: dict[str, Any], ports: dict[str, int]) -> None:
     """All processes. Settings travel in the environment, which only their owner can read."""
     env = {name: _as_text(settings[name]) for name in PASSED_ON}
-    for name, number in ports.items():
-        supervisor.start(f"sandbox-{name}", _ourselves("sandbox", name, "--port", str(number)), env)
+    if ports:
+        supervisor.start("sandbox-shop", _ourselves("sandbox", "shop", "--port", str(ports["shop"])), env)
+        told = [word for key in simulators() for word in ("--port", f"{key}={ports[key]}")]
+        supervisor.start("sandbox-marketplaces", _ourselves("sandbox", "marketplaces", *told), env)
     supervisor.start("web", _ourselves("web"), env)
     for lane in ("in", "out", "poll"):
         for number in range(1, settings[f"SHOPBRIDGE_WORKERS_{lane.upper()}"] + 1):
@@ -285,7 +308,7 @@ def _ourselves(*arguments: str) -> list[str]:
 
 def _comes_up(supervisor: Supervisor, told: runfile.RunningBridge) -> bool:
     """Wait until everything answers; False when somebody asked to stop meanwhile."""
-    waiting = [f"{told.url}/healthz", *(f"{url}/_control/books" for url in told.sandbox.values())]
+    waiting = [f"{told.url}/healthz", *(f"{url}/_control/calls" for url in told.sandbox.values())]
     deadline = time.monotonic() + START_SECONDS
     while waiting:
         waiting = [url for url in waiting if not _answers(url)]

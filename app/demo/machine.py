@@ -26,6 +26,7 @@ from flask import Flask
 from app import config
 from app.commands import opening
 from app.machine import launch, runfile
+from app.sandbox import simulators
 
 START_SECONDS = 60.0
 STOP_SECONDS = 25.0
@@ -82,17 +83,14 @@ class Machine:
 
     def start(self) -> None:
         """Start everything and wait until it answers."""
-        web, kaufland, shop = _free_ports(3)
-        command = [
-            "up",
-            "--port",
-            str(web),
-            "--sandbox",
-            "--kaufland-port",
-            str(kaufland),
-            "--shop-port",
-            str(shop),
+        names = ["shop", *simulators()]
+        web, *ports = _free_ports(1 + len(names))
+        told = [
+            word
+            for name, port in zip(names, ports, strict=True)
+            for word in ("--sandbox-port", f"{name}={port}")
         ]
+        command = ["up", "--port", str(web), "--sandbox", *told]
         with self.log_file.open("ab") as log:
             self._process = launch.spawn(_ourselves(*command), env=self._environment(), log=log)
         deadline = time.monotonic() + START_SECONDS

@@ -50,6 +50,15 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _factor(base_url: str | None) -> float:
+    """Simulators on this machine live faster than the partners they stand for."""
+    host = urlsplit(base_url or "").hostname
+    if host not in {"127.0.0.1", "::1", "localhost"} or not current_app.config["SHOPBRIDGE_ALLOW_LOOPBACK"]:
+        return 1.0
+    factor: float = current_app.config["SHOPBRIDGE_SANDBOX_PACE"]
+    return factor
+
+
 class Partner:
     """One connection with the client that speaks to it. Every call it makes is an attempt row."""
 
@@ -59,12 +68,13 @@ class Partner:
         self.command_id: int | None = None
         address = self.provider.address(connection.settings)
         own_address = connection.base_url not in {None, address}
+        factor = _factor(connection.base_url) if own_address else 1.0
         door = outbound.Door(
             connection=connection.id,
             base_url=connection.base_url or address or "",
             egress="tenant_url" if own_address else self.provider.egress,
             allow_loopback=current_app.config["SHOPBRIDGE_ALLOW_LOOPBACK"],
-            pace=self.provider.pace,
+            pace=outbound.faster(self.provider.pace, factor),
             limiter=_limiter(current_app.config["REDIS_URL"]),
             breaker=_breaker(current_app.config["REDIS_URL"], connection.id),
             record=self.record,
@@ -72,7 +82,7 @@ class Partner:
                 name: _origin(connection.base_url or "") if own_address else url
                 for name, url in self.provider.hosts.items()
             },
-            lanes=self.provider.lanes,
+            lanes={name: outbound.faster(pace, factor) or pace for name, pace in self.provider.lanes.items()},
             kept=KeptOnRedis(store(current_app.config["REDIS_URL"]), safe.vault, connection.id),
         )
         secrets = connection.secrets or {}

@@ -18,6 +18,9 @@ import psutil
 import pytest
 
 from app.config import SETTINGS
+from app.sandbox import simulators
+
+pytestmark = pytest.mark.long
 
 WAIT = 60.0
 
@@ -38,9 +41,11 @@ class Running:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.web, kaufland, shop = free_ports(3)
+        names = ["shop", *simulators()]
+        self.web, *numbers = free_ports(1 + len(names))
+        where = dict(zip(names, numbers, strict=True))
         self.url, self.kaufland, self.shop = (
-            f"http://127.0.0.1:{port}" for port in (self.web, kaufland, shop)
+            f"http://127.0.0.1:{port}" for port in (self.web, where["kaufland"], where["shop"])
         )
         ours = {setting.name for setting in SETTINGS}
         self.environment = {name: value for name, value in os.environ.items() if name not in ours}
@@ -49,7 +54,8 @@ class Running:
             "SHOPBRIDGE_WEB_PROCESSES": "1",
             "SHOPBRIDGE_WORKERS_OUT": "1",
         }
-        ports = ["--port", str(self.web), "--kaufland-port", str(kaufland), "--shop-port", str(shop)]
+        told = [word for name, number in where.items() for word in ("--sandbox-port", f"{name}={number}")]
+        ports = ["--port", str(self.web), *told]
         with (folder / "up.log").open("wb") as log:
             self.process = subprocess.Popen(
                 self.command("up", "--sandbox", *ports),

@@ -6,6 +6,7 @@ It lives under /v2 like the real one. What may go wrong on request: see app/sand
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, Final
@@ -13,6 +14,7 @@ from typing import Any, Final
 from flask import Blueprint, Flask, request
 from werkzeug.exceptions import HTTPException
 
+from app.sandbox import Simulator
 from app.sandbox.faults import Faults, install
 from app.sandbox.kaufland.control import control
 from app.sandbox.kaufland.wire import (
@@ -24,9 +26,17 @@ from app.sandbox.kaufland.wire import (
     invalid,
     not_found,
 )
-from app.sandbox.kaufland.world import CARRIERS, Row, Seller, World, stamp
+from app.sandbox.kaufland.world import (
+    CARRIERS,
+    DEMO_CLIENT_KEY,
+    DEMO_SECRET_KEY,
+    Row,
+    Seller,
+    World,
+    stamp,
+)
 
-__all__ = ["World", "create_app"]
+__all__ = ["SIMULATOR", "World", "create_app"]
 
 _UNIT_STATUS: Final = (
     "cancelled",
@@ -106,6 +116,24 @@ def create_app(state: World | None = None, faults: Faults | None = None) -> Flas
     app.register_blueprint(_api(world), url_prefix="/v2")
     control(app, world, faults)
     return app
+
+
+def _sandbox(first_number: int) -> Flask:
+    world = World.demo()
+    # The real one holds orders back for 15 minutes; nobody wants to wait that long in a sandbox.
+    world.conduct.withhold_seconds = 2
+    world._numbers = itertools.count(first_number)
+    return create_app(world)
+
+
+SIMULATOR: Final = Simulator(
+    key="kaufland",
+    name="Kaufland.de",
+    port=8091,
+    prefix="/v2",
+    settings={"client_key": DEMO_CLIENT_KEY, "secret_key": DEMO_SECRET_KEY},
+    create_app=_sandbox,
+)
 
 
 def _http_error(error: HTTPException) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Flask, request
 
 from app.sandbox.faults import CONTROL, Faults
+from app.sandbox.kaufland.street import street
 from app.sandbox.kaufland.wire import invalid, not_found
 from app.sandbox.kaufland.world import Conduct, Row, Seller, World
 
@@ -22,6 +23,7 @@ def control(app: Flask, world: World, faults: Faults) -> None:
     _buyers(pages, world)
     _parcels_back(pages, world)
     _machine(pages, world, faults)
+    street(pages, world)
     app.register_blueprint(pages)
 
 
@@ -56,10 +58,12 @@ def _stage(pages: Blueprint, world: World) -> None:
         with world.lock:
             for each in request.get_json():
                 if each.get("exists", True):
-                    product = world.add_product(each["ean"], each.get("title", "Assam Hathikuli, 100 g"))
+                    product = world.add_product(
+                        each.get("ean") or each["gtin"], each.get("title", "Assam Hathikuli, 100 g")
+                    )
                     product["is_valid"] = each.get("is_valid", True)
                 if each.get("product_data"):
-                    world.product_data[each["ean"]] = each["product_data"]
+                    world.product_data[each.get("ean") or each["gtin"]] = each["product_data"]
             return {"products": len(world.products)}, 201
 
     @pages.post("/units")
