@@ -19,7 +19,7 @@ from app.commands import finding, opening, showing
 from app.commands.problems import stop
 from app.errors import Invalid, Refused
 from app.extensions import db
-from app.flows import catalogue, network_members, packing_slip, parcel_seen, products_released
+from app.flows import catalogue, network_members, packing_slip, parcel_seen, products_released, shop_moved
 from app.models import Account, Connection, Listing, Partnership, PriceGroup, Product, Profile, Release, Trade
 from app.papers import slip
 from app.rules import reasons
@@ -742,6 +742,26 @@ def answer_time(account: str, warn: int | None, end: int | None, as_bridge: bool
             ),
             "end_hours": found.settings.get("answer_hours", config["SHOPBRIDGE_NETWORK_ANSWER_HOURS"]),
         }
+        showing.answer(answer, as_json)
+
+
+@network.command("shop-moved")
+@click.argument("old")
+@click.argument("new")
+@showing.json_option
+def shop_has_moved(old: str, new: str, as_json: bool) -> None:
+    """Confirm that the shop NEW is the shop OLD under another address (keys or names): it goes on with its products, orders and listings.
+
+    For a shop that moved to a new domain and was paired again there. Only for the same shop with the same data: its products and orders must
+    have the numbers that they had.
+    """
+    with opening.bridge():
+        found = [finding.connection(db.session(), each, role="shop") for each in (old, new)]
+        kept = shop_moved.confirm(db.session(), found[0].id, found[1].id)
+        db.session.commit()
+        for lane in ("out", "in"):
+            queues.ring(lane, kept.id)
+        answer = {"connection": kept.key, "name": kept.name, "url": kept.base_url, "state": kept.state}
         showing.answer(answer, as_json)
 
 

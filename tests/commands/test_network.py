@@ -108,6 +108,18 @@ def test_a_supplier_gets_his_own_time_to_answer(run: Run, session: Session, anna
     assert told(run(*answer, "--as-bridge"))["warn_hours"] == 48
 
 
+def test_a_shop_that_moved_is_confirmed_once(run: Run, session: Session, anna: Account) -> None:
+    made = [
+        accounts.connect_standard(session, anna, name, f"https://{name}.example/x")[0]
+        for name in ("old", "new")
+    ]
+    session.commit()
+    answer = told(run("shop-moved", "old", "new", "--json"))
+    assert (answer["name"], answer["url"]) == ("old", "https://new.example/x")
+    assert answer["connection"] == session.get_one(type(made[0]), made[0].id, populate_existing=True).key
+    assert "not two connected shops" in says(run("shop-moved", "old", "old", code=1))
+
+
 def test_every_mistake_is_a_line_with_its_field(run: Run, session: Session, anna: Account) -> None:
     result = run(
         "profile",
