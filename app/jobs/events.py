@@ -33,6 +33,7 @@ from app.flows import (
     trade_cancelled,
     trade_placed,
     trade_refunded,
+    trade_returned,
     trade_shop_gone,
     trade_status,
 )
@@ -312,6 +313,7 @@ class Inbox:
             trade_placed.reserved(self.session, part, child)
             self.rang.add(part.network.id)
         trade_status.by_retailer(self.session, known.order, known.was, seen)
+        trade_returned.from_shop(self.session, known.order, seen.return_tracking)
 
     def _note_work(self) -> None:
         """Marketplaces whose offers this batch touched have work now."""

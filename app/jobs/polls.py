@@ -16,7 +16,14 @@ from sqlalchemy import text, update
 from app import outbox, queues
 from app.errors import Refused, ShopbridgeError, Unavailable
 from app.extensions import db
-from app.flows import order_accepted, order_cancelled, order_placed, order_returned, watch_drift
+from app.flows import (
+    order_accepted,
+    order_cancelled,
+    order_placed,
+    order_returned,
+    trade_returned,
+    watch_drift,
+)
 from app.jobs.partner import Partner, note_trouble, rests
 from app.models import Connection, Schedule
 from app.story import close_case, open_case
@@ -177,7 +184,9 @@ class Polls:
 
     def _receive(self, kind: str, connection: Connection, seen: Any) -> None:
         if kind == "returns":
-            order_returned.from_marketplace(self.session, connection, seen)
+            touched = order_returned.from_marketplace(self.session, connection, seen)
+            self.session.commit()  # child orders are locked before the retailer's order, never after it
+            trade_returned.tell_suppliers(self.session, touched)
             return
         for order in order_placed.receive(self.session, connection, seen):
             order_cancelled.from_marketplace(self.session, order)
