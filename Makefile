@@ -37,7 +37,7 @@ test: $(STAMP)  ## Set up and run every check and test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadscope $(PYTEST_COLOUR)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadscope --no-loadscope-reorder $(PYTEST_COLOUR)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash plugins/run-tests.sh
 
 test-plugins: $(STAMP)  ## Only the tests of the shop plugins (needs php)

@@ -106,6 +106,12 @@ def _no_network() -> Iterator[None]:
         yield
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several test processes begin with the long tests: begun last, one of them would keep a single process busy."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Turn a skip into a failure (SHOPBRIDGE_NO_SKIP=1); an expected failure is not a skip."""
     if NO_SKIP and report.skipped and not hasattr(report, "wasxfail"):

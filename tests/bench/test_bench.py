@@ -10,6 +10,8 @@ import pytest
 from bench import draining, growth, latency, offers, results, webhooks
 from bench.stage import Stage, stage
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def small_stage(

@@ -11,6 +11,8 @@ from books import audit, doubled_deeds, lost_events, table
 from load import Load, kill_at_random
 from machine import Bridge
 
+pytestmark = pytest.mark.long
+
 Record = Callable[[str, object], None]
 TARGETS = [
     "web master",

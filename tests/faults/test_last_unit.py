@@ -38,6 +38,8 @@ from app.models import (
 )
 from app.rules import stock as rules
 
+pytestmark = pytest.mark.long
+
 ROUNDS, WAVE = 1_000, 100
 ADDRESS = {
     "company": "Buch",

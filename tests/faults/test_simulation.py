@@ -13,6 +13,8 @@ from app import reservations
 from app.flows import order_cancelled, order_returned
 from app.jobs import DELIVERIES
 
+pytestmark = pytest.mark.long
+
 IN_EVERY_RUN = 30
 NIGHTLY = 2000
 STEPS = 60

@@ -18,6 +18,8 @@ from redis.retry import Retry
 from app.machine import launch
 from app.machine.servers import Postgres, ServerFailed, Valkey, data_folder, valkey_binary
 
+pytestmark = pytest.mark.long
+
 # A process of its own that starts both servers, says how to reach them, and then does as it is told.
 PARENT = """
 import sys, time, os

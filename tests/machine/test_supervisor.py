@@ -12,6 +12,8 @@ import pytest
 from app.machine import launch
 from app.machine.supervisor import Supervisor
 
+pytestmark = pytest.mark.long
+
 SLEEP = [sys.executable, "-I", "-S", "-c", "import time; print('awake', flush=True); time.sleep(60)"]
 # Starts a child of its own and ignores SIGTERM: the worst guest.
 STUBBORN = [

@@ -9,6 +9,8 @@ from money_machine import Ran, examine
 from real_ledger import Cast
 from sqlalchemy.orm import Session
 
+pytestmark = pytest.mark.long
+
 KINDS = {
     "CaptureSent",
     "Captured",

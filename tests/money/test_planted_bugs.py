@@ -20,6 +20,8 @@ from app.ledger import answers, claims, parcels, paying, refunding, releasing
 from app.rules import fees
 from app.rules.release_policy import TrackingGiven
 
+pytestmark = pytest.mark.long
+
 CAUGHT = (AssertionError, DBAPIError, ValueError)
 HUNTS = 20
 HISTORIES = 6  # in each hunt
