@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -73,14 +74,19 @@ def credit_transfers(
 
 def _payment(transfer: Transfer, day: date) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "name": transfer.name,
+        "name": _line(transfer.name),
         "IBAN": transfer.iban,
         "amount": transfer.amount,
         "execution_date": day,
-        "description": transfer.text[:LONGEST_TEXT],
+        "description": _line(transfer.text)[:LONGEST_TEXT],
         "endtoend_id": transfer.reference,
     }
     return {**found, "BIC": transfer.bic} if transfer.bic else found
+
+
+def _line(text: str) -> str:
+    """Without tabs, line breaks and other control characters, of which XML does not know all."""
+    return "".join(" " if unicodedata.category(each) == "Cc" else each for each in text).strip()
 
 
 class _Numbered(SepaTransfer):
