@@ -11,6 +11,7 @@ lost, and processes of which "taken" says nothing. What can be read back afterwa
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -797,7 +798,7 @@ class OttoClient:
 
 
 class _Part:
-    """One process inside a task: `<kind>:<id>@<Unix seconds of pingAfter>`. Kinds: new, products, prices, active, moin."""
+    """One process inside a task: `<kind>:<id>@<Unix milliseconds of pingAfter>`. Kinds: new, products, prices, active, moin."""
 
     def __init__(self, kind: str, identity: str, ping_after: float) -> None:
         self.kind, self.id, self.ping_after = kind, identity, ping_after
@@ -806,13 +807,13 @@ class _Part:
     def read(cls, text: str) -> _Part | None:
         """None for text that is none of ours."""
         kind, colon, rest = text.partition(":")
-        identity, _, seconds = rest.partition("@")
+        identity, _, told = rest.partition("@")
         return (
-            cls(kind, identity, float(seconds) if seconds.isdigit() else 0.0) if colon and identity else None
+            cls(kind, identity, int(told) / 1000 if told.isdigit() else 0.0) if colon and identity else None
         )
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.id}@{round(self.ping_after)}"
+        return f"{self.kind}:{self.id}@{math.ceil(self.ping_after * 1000)}"
 
 
 class _Results:

@@ -60,6 +60,7 @@ REJECT_REASONS: Final = (
 CONDITIONS: Final = ("A", "B", "C", "D", "E")
 RETURN_CARRIERS: Final = ("DHL", "GLS", "HERMES")
 VAT: Final = {"19": "FULL", "7": "REDUCED", "0": "FREE"}
+VAT_WORDS: Final = ("FULL", "REDUCED", "FREE", "NONE")
 
 MOST_DELIVERY_DAYS: Final = 72  # Processing and transport together; more is shown as sold out (FACTS 7.8).
 MOST_PROCESSING: Final = 99
@@ -572,7 +573,8 @@ def delivery_row(offer: m.OfferWanted, profile: str) -> dict[str, object]:
 # --- product data (O5) ---------------------------------------------------------------------------------------------------
 
 ATTRIBUTE: Final = "attribute:"
-# What a merchant may map beside attributes; the value names a field of the shop, or is "=constant".
+# What a merchant may map beside attributes; the value names a field of the shop, or is "=constant". `vat` (FULL, REDUCED, FREE, NONE) and `image`
+# (an address) count where the shop tells nothing itself.
 MAPPABLE: Final = (
     "category",
     "brand",
@@ -582,6 +584,8 @@ MAPPABLE: Final = (
     "bullet_points",
     "mpn",
     "reference",
+    "vat",
+    "image",
 )
 DEFAULT_MAPPING: Final = {"category": "category", "brand": "brand", "description": "description"}
 
@@ -645,10 +649,10 @@ def missing(
     product = offer.product
     checks = {
         "gtin": bool(offer.gtin),
-        "vat": vat(offer.vat_percent) is not None,
+        "vat": vat_word(offer, values) is not None,
         "category": "category" in values,
         "brand": brand_id is not None,
-        "images": bool(product and product.images),
+        "images": bool(_images(product, values)),
         "safety_name": bool(contact.name),
         "safety_address": bool(contact.address),
         "safety_email": bool(contact.email or contact.url),
@@ -677,10 +681,16 @@ def product_objection(offer: m.OfferWanted, values: Mapping[str, str]) -> m.Reas
     return None
 
 
-def vat(percent: str | None) -> str | None:
-    """OTTO's word for a German VAT rate; None for another rate."""
-    plain = (percent or "").strip()
-    return VAT.get(plain.rstrip("0").rstrip(".") if "." in plain else plain)
+def vat_word(offer: m.OfferWanted, values: Mapping[str, str]) -> str | None:
+    """OTTO's word for the German VAT rate of a product; None where nobody knows it."""
+    plain = (offer.vat_percent or "").strip()
+    word = VAT.get(plain.rstrip("0").rstrip(".") if "." in plain else plain) or values.get("vat")
+    return word if word in VAT_WORDS else None
+
+
+def _images(product: m.ProductData | None, values: Mapping[str, str]) -> tuple[str, ...]:
+    images = product.images if product else ()
+    return images or ((values["image"],) if "image" in values else ())
 
 
 def product_body(
@@ -693,8 +703,8 @@ def product_body(
         "sku": offer.sku,
         "ean": (offer.gtin or "").strip().zfill(13),
         "productDescription": _description(values, brand_id),
-        "mediaAssets": [{"type": "IMAGE", "location": each} for each in product.images],
-        "pricing": {"standardPrice": money(offer.price), "vat": vat(offer.vat_percent)},
+        "mediaAssets": [{"type": "IMAGE", "location": each} for each in _images(product, values)],
+        "pricing": {"standardPrice": money(offer.price), "vat": vat_word(offer, values)},
         "compliance": {"productSafety": {"addresses": [_contact(contact)]}},
     }
     return body | ({"mpn": values["mpn"]} if "mpn" in values else {})
