@@ -5,7 +5,7 @@ imports that are taken and fail later, and deeds whose answer got lost. What can
 
 - accept, ship, cancel: yes, by `read_pieces`; a repeat that finds the order further on is read as "already".
 - refund: yes, by `read_refunded`, for the whole line.
-- accept_return: yes; a repeat finds the return received.
+- accept_return: yes; a repeat finds the return decided and the line's refund grown.
 """
 
 from __future__ import annotations
@@ -226,8 +226,9 @@ class MiraklClient:
         unreadable: list[Invalid] = []
         known: set[str] = set()
         for rows in self._pages(operation, "/orders", "orders", params, "orders"):
-            fresh = [row for row in rows if str(row.get("order_id")) not in known]
-            known.update(str(row.get("order_id")) for row in fresh)
+            by_id = {str(row.get("order_id")): row for row in rows}
+            fresh = [row for order_id, row in by_id.items() if order_id not in known]
+            known.update(by_id)
             sent = self._sent(fresh)
             page = [order for row in fresh if (order := self._order(row, sent, unreadable))]
             if page:
@@ -469,10 +470,15 @@ class MiraklClient:
         """
         order_id, line_id, _ = t.piece_parts(piece_id)
         row = self._one(order_id)
+        return self._pay(piece_id, row, t.find_line(row, line_id), amount, reason, 0)
+
+    def _pay(
+        self, piece_id: str, order: t.Json, line: t.Json, amount: int, reason: str, quantity: int
+    ) -> m.PieceAnswer:
         known = self._reference("reasons", "/reasons", "reasons")
         try:
             code = t.reason_code(known, "REFUND", reason, self._settings.get("refund_reasons") or {})
-            body = t.refund_body(row, t.find_line(row, line_id), amount, reason, code)
+            body = t.refund_body(order, line, amount, reason, code, quantity)
             self._call("refund", "PUT", "/orders/refund", body=body, deed=True)
         except Unauthorised:
             raise
@@ -548,29 +554,47 @@ class MiraklClient:
         return found
 
     def accept_return(self, return_piece_id: str) -> m.PieceAnswer:
-        """Agree to a return that waits for it (RT21), or say that its goods have come (RT25). Mirakl decides about whole returns.
+        """Agree to a return that waits for it (RT21), or say that its goods have come (RT25), and pay the buyer back for this piece (OR28).
 
-        No money moves by this at Mirakl: that is `refund` (docs/marketplaces/mirakl.md).
+        Mirakl itself never pays for a return. What the line had given back before is remembered, so that a repeat pays nothing twice.
         """
-        return_id = t.piece_parts(return_piece_id)[0]
-        state = self._return_state(return_id)
-        if state in {"RECEIVED", "CLOSED"}:
+        return_id, line_id, number = t.piece_parts(return_piece_id)
+        back = self._return_now(return_id)
+        refused = self._let_in(return_piece_id, str(back.get("state")))
+        if refused is not None:
+            return refused
+        order = self._one(t.return_order(back))
+        line = t.find_line(order, line_id)
+        due = t.piece_goods(order, line, number)
+        before = self._door.kept.get(
+            f"returned:{return_piece_id}", lambda: (t.given_back(order, line, "refunds")[0], HINTED)
+        )
+        if due < 1 or t.given_back(order, line, "refunds")[0] >= before + due:
             return m.PieceAnswer(return_piece_id, ok=True, already=True)
-        if state == "WAITING_ACCEPTANCE":
-            body: dict[str, object] = {"returns": [{"id": return_id, "accepted": True}]}
-            return self._of_return(return_piece_id, "accept_return", "/returns/accept", body)
-        if state == "IN_PROGRESS":
-            body = {"returns": [{"id": return_id}]}
-            return self._of_return(return_piece_id, "receive_return", "/returns/receive", body)
-        why = m.Reason("return.wrong_status", {"status": state, "marketplace": t.NAME})
-        return m.PieceAnswer(return_piece_id, ok=False, reason=why)
+        return self._pay(return_piece_id, order, line, due, "return", 1)
 
-    def _return_state(self, return_id: str) -> str:
+    def _return_now(self, return_id: str) -> t.Json:
         for page in self._leaves("deed_return", "/returns", [("return_id", return_id)]):
             for row in page:
                 if row.get("id") == return_id:
-                    return str(row.get("state"))
+                    return row
         raise Refused("partner.not_found", partner=t.NAME, message=return_id)
+
+    def _let_in(self, piece_id: str, state: str) -> m.PieceAnswer | None:
+        """Mirakl decides about whole returns, so a second piece of one finds it decided. None when its goods may be paid back."""
+        return_id = t.piece_parts(piece_id)[0]
+        if state == "WAITING_ACCEPTANCE":
+            body: dict[str, object] = {"returns": [{"id": return_id, "accepted": True}]}
+            answer = self._of_return(piece_id, "accept_return", "/returns/accept", body)
+        elif state == "IN_PROGRESS":
+            body = {"returns": [{"id": return_id}]}
+            answer = self._of_return(piece_id, "receive_return", "/returns/receive", body)
+        elif state == "RECEIVED":
+            return None
+        else:
+            why = m.Reason("return.wrong_status", {"status": state, "marketplace": t.NAME})
+            return m.PieceAnswer(piece_id, ok=False, reason=why)
+        return None if answer.ok else answer
 
     def _of_return(self, piece_id: str, operation: str, path: str, body: object) -> m.PieceAnswer:
         try:
@@ -709,9 +733,9 @@ class MiraklClient:
     def _seen(self, task: str, ways: _Ways, number: str) -> m.TaskSeen:
         path, params = ways.status(number)
         body = self._get("import_status", path, params, expect=(404,), lane=ways.lane)
-        if body is None:
+        seen = None if body is None else t.import_seen(body)
+        if seen is None:
             return m.TaskSeen(task, True)
-        seen = t.import_seen(body)
         if not seen.over:
             return m.TaskSeen(task, False, again_in=ways.again_in)
         wrong = t.report(self._report(ways, number)) if seen.has_report else {}

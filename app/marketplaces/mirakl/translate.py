@@ -652,7 +652,16 @@ def given_back(data: Json, line: Json, *kinds: str) -> tuple[int, int]:
     return goods, shipping
 
 
-def refund_body(data: Json, line: Json, amount: int, our_reason: str, code: str) -> dict[str, object]:
+def piece_goods(data: Json, line: Json, number: int) -> int:
+    """What a piece cost, gross and without shipping; less when the line has not so much left to give back."""
+    money = amounts(data, line)
+    left = money.gross_goods - given_back(data, line, "refunds", "cancelations")[0]
+    return max(0, min(share(money.gross_goods, _count(line.get("quantity")) or 1, number), left))
+
+
+def refund_body(
+    data: Json, line: Json, amount: int, our_reason: str, code: str, quantity: int = 0
+) -> dict[str, object]:
     """OR28 for one line: `amount` gross minor units, of the goods first and then of their shipping; for "postage" the other way round.
 
     Refused for less than one, and for more than is left of the line.
@@ -673,7 +682,7 @@ def refund_body(data: Json, line: Json, amount: int, our_reason: str, code: str)
         "amount": major(goods_part, money.currency),
         "shipping_amount": major(shipping_part, money.currency),
         # "Informative only" (OR28): the amounts count.
-        "quantity": 0,
+        "quantity": quantity,
         "reason_code": code,
         "currency_iso_code": money.currency,
     }
@@ -902,11 +911,14 @@ class Import:
         return self.status in {"COMPLETE", "FAILED", "WAITING_SYNCHRONIZATION_PRODUCT"}
 
 
-def import_seen(body: object) -> Import:
-    """The state of an import; a word that nobody knows counts as not over."""
+def import_seen(body: object) -> Import | None:
+    """The state of an import; a word that nobody knows counts as not over. None for an empty list (PRI02 of an unknown import)."""
     data = _mapped(body)
-    found = objects(data.get("data"))
-    data = found[0] if found else data  # PRI02 answers a list.
+    if "data" in data:
+        found = rows(data, "data")
+        if not found:
+            return None
+        data = found[0]
     return Import(
         status=_required(data, "status", "import"),
         pending=_count(data.get("lines_in_pending")) or 0,
@@ -930,6 +942,8 @@ _INACTIVE: Final = {
     "PRODUCT_STATUS_REJECTED": m.OfferState.REFUSED,
     "PRODUCT_STATUS_UNAUTHORIZED_TO_SELL": m.OfferState.REFUSED,
     "PRODUCT_DISABLED": m.OfferState.REFUSED,
+    "CATEGORY_UNAUTHORIZED_TO_SELL": m.OfferState.REFUSED,
+    "BRAND_UNAUTHORIZED_TO_SELL": m.OfferState.REFUSED,
 }
 
 

@@ -46,7 +46,12 @@ _REASONS = [
 ANSWERS = {
     "deed_order": answer(200, {"orders": [_ORDER], "total_count": 1}),
     "deed_return": answer(
-        200, {"data": [{"id": RETURN_PIECE.partition("/")[0], "state": "WAITING_ACCEPTANCE"}]}
+        200,
+        {
+            "data": [
+                {"id": RETURN_PIECE.partition("/")[0], "order_id": "Order_1-A", "state": "WAITING_ACCEPTANCE"}
+            ]
+        },
     ),
     "carriers": answer(200, {"carriers": [{"code": "DHL", "label": "DHL"}]}),
     "reasons": answer(200, {"reasons": _REASONS}),
