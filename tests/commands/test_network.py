@@ -23,7 +23,7 @@ from app import accounts, cli, logs
 from app.config import SETTINGS
 from app.extensions import db, safe
 from app.flows import network_members as members
-from app.models import Account, Listing, Partnership, Product, Profile, Release, Trade
+from app.models import Account, Case, Listing, Partnership, Product, Profile, Release, Trade
 from app.vault import generate_key
 
 Run = Callable[..., Result]
@@ -340,6 +340,23 @@ def test_the_operator_chooses_when_a_supplier_is_paid(
         run("policy", "--account", "Boldt", "--with", "Anna", "tracking", code=1)
     )
     assert told(run("policy", *pair, "tracking", "--json"))["released"] == "tracking"
+
+
+def test_removing_a_shop_with_open_trades_tells_both_sides(
+    run: Run, session: Session, anna: Account, boldt: Account
+) -> None:
+    member(session, anna, "Anna e.K.")
+    member(session, boldt, "Boldt KG")
+    pair = members.ask(session, boldt.id, anna.id)
+    shops = [accounts.connect_standard(session, each, each.name)[0] for each in (boldt, anna)]
+    trade, _, _ = a_trade(session, pair, *shops, goods(session, shops[1], "Assam"))
+    trade.state = "accepted"
+    session.commit()
+    result = CliRunner().invoke(cli.main, ["remove", shops[1].key, "--json"])
+    assert told(result)["open_trades"] == 1
+    query = select(Case.account_id, Case.code).where(Case.code.like("trade.%"))
+    found = session.execute(query).all()
+    assert set(found) == {(anna.id, "trade.own_shop_gone"), (boldt.id, "trade.supplier_shop_gone")}
 
 
 def test_only_the_retailer_confirms_a_receipt(
