@@ -303,7 +303,11 @@ class OttoClient:
         return next((each for each in items if t.text(each, "positionItemId") == item_id), None)
 
     def _states(self, pieces: Sequence[str]) -> dict[str, m.PieceState]:
-        return {each.external_id: each.state for each in self.read_pieces(pieces)}
+        """The states of these; nothing where OTTO's answer cannot be read, because this only explains a refusal."""
+        try:
+            return {each.external_id: each.state for each in self.read_pieces(pieces)}
+        except Invalid:
+            return {}
 
     # --- parcels ------------------------------------------------------------------------------------------------------------
 
@@ -401,7 +405,9 @@ class OttoClient:
             else []
         )
         foreign = [piece for piece in pieces if t.ids(piece)[0] not in inside]
-        told = dict(error.params) | {"number": parcel.number, "order": inside[0] if inside else None}
+        # A number that no parcel has is the other one that must be unique: that of the return label.
+        number = parcel.number if inside or parcel.return_key is None else parcel.return_key[1]
+        told = dict(error.params) | {"number": number, "order": inside[0] if inside else None}
         answers = {
             piece: m.PieceAnswer(piece, ok=False, reason=m.Reason("ship.tracking_used", told))
             for piece in foreign
@@ -888,6 +894,7 @@ class _Push:
         self._settings = settings
         self._offers = {offer.sku: offer for offer in offers}
         self._found: dict[str, t.Status] = {}
+        self._gone: set[str] = set()  # had a `moin`, and OTTO does not know them any more
         self._wrong: dict[str, m.OfferAnswer] = {}
         self._tasks: dict[str, list[str]] = {}
         self._finished: set[str] = set()  # which steps went through
@@ -928,10 +935,17 @@ class _Push:
             if each.was is None or not each.was.raw_state or not each.external_ref
         ]
         self._found = self._client.statuses(unknown)
+        # A list that is read in pages may miss a row that moves meanwhile; what was there before is asked for by itself before it counts as gone.
+        lost = [sku for sku in unknown if self._offers[sku].external_ref and sku not in self._found]
+        for start in range(0, len(lost), FEW):
+            self._found |= self._client.statuses(lost[start : start + FEW])
+        self._gone = {sku for sku in lost if sku not in self._found}
 
     def _ref(self, sku: str) -> str | None:
         found = self._found.get(sku)
-        return found.moin if found and found.moin else self._offers[sku].external_ref
+        if found and found.moin:
+            return found.moin
+        return None if sku in self._gone else self._offers[sku].external_ref
 
     def _is_new(self, offer: m.OfferWanted) -> bool:
         return self._ref(offer.sku) is None

@@ -120,7 +120,7 @@ def errors(body: object) -> list[Json]:
         return []
     found = body.get("errors")
     if isinstance(found, Mapping):
-        return errors(found) or [found]
+        return errors(found) if "errors" in found else [found]
     if isinstance(found, list):
         return objects(found)
     if detailed := objects(body.get("validationErrors")):

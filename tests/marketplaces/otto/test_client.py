@@ -443,6 +443,19 @@ def test_the_number_of_another_order_is_refused_with_that_order(otto: Otto) -> N
     assert otto.status(second) == "PROCESSABLE"
 
 
+def test_a_number_of_a_return_label_that_was_used_before_is_named(otto: Otto) -> None:
+    (piece,) = otto.order()
+    errors = [{"path": "/v1/shipments", "title": "DUPLICATE_TRACKING_KEY", "detail": "return key"}]
+    door = ScriptedDoor().on("POST", "/oauth2/token", answer(200, {"access_token": "t", "expires_in": 1800}))
+    door.on("POST", "/v1/shipments", answer(409, {"errors": errors})).on(
+        "GET", "/v4/orders/.*", answer(200, ORDER_ROW)
+    )
+    door.on("GET", "/v1/shipments/.*", answer(404, {"errors": []}))
+    (told,) = OttoClient(door, SETTINGS | LOADED).ship(parcel(piece))  # type: ignore[arg-type]
+    assert told.reason is not None
+    assert (told.reason.code, told.reason.params["number"]) == ("ship.tracking_used", "577546565072")
+
+
 def test_a_further_parcel_is_told_and_its_repeat_is_done_already(otto: Otto) -> None:
     (piece,) = otto.order()
     otto.client().ship(parcel(piece))
@@ -721,6 +734,14 @@ def test_of_a_partly_refused_batch_only_the_refused_are_told(otto: Otto) -> None
     assert answers["TEE-001"].ok
     assert (answers["GONE-1"].ok, answers["GONE-1"].state) == (False, m.OfferState.REFUSED)
     assert "GONE-1" in str(answers["GONE-1"].reason)
+
+
+def test_a_product_that_somebody_deleted_is_made_again(otto: Otto) -> None:
+    client = otto.client()
+    (told,) = client.push_offers([wanted(external_ref="M00A999999")])
+    made(client, [told])
+    assert otto.world.product_of(otto.seller, "TEE-001") is not None
+    assert calls(otto, "POST", "quantities") == 0
 
 
 def test_preparation_counts_the_day_of_the_order_at_otto(otto: Otto) -> None:
