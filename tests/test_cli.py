@@ -666,7 +666,9 @@ def test_every_setting_of_a_payment_provider_explains_itself(key: str) -> None:
 
 def test_an_empty_shelf_of_the_sandbox_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playground, "simulators", lambda: {"kaufland": "http://127.0.0.1:1"})
-    monkeypatch.setattr(playground, "call", lambda *_: {"units": [{"id_offer": "TEE-001", "buyable": 0}]})
+    monkeypatch.setattr(
+        playground, "call", lambda *_: {"offers": [{"sku": "TEE-001", "on": True, "stock": 0}]}
+    )
     assert says(CliRunner().invoke(cli.main, ["sandbox", "buy"])).startswith("Nothing is on sale there.")
     named = CliRunner().invoke(cli.main, ["sandbox", "buy", "--sku", "TEE-001", "--pieces", "3"])
     assert says(named).startswith("TEE-001 is not on sale there in this quantity.")

@@ -1,5 +1,5 @@
-"""The demo: a whole bridge, a simulated shop and a simulated Kaufland live through a busy day; then suppliers and retailers of the
-dropshipping network live through theirs. After each the books of all sides are compared.
+"""The demo: a whole bridge, a simulated shop and a simulated Kaufland live through a busy day; then the shop sells on every marketplace that
+can be simulated; then suppliers and retailers of the dropshipping network live through theirs. After each the books of all sides are compared.
 
 `shopbridge demo` and `make demo` call `run`. The last line on stdout is one JSON object; the exit code is 0 only when both sides agree.
 What may go wrong is what it is for: it is shown in the table, order by order.
@@ -16,10 +16,11 @@ from typing import Any
 import click
 from sqlalchemy import text
 
-from app.demo import network, network_books
+from app.demo import marketplaces, network, network_books
 from app.demo.books import Outcome, Stored, compare
 from app.demo.day import STEPS, Day
 from app.demo.machine import DemoFailed, Machine
+from app.demo.people import Merchant
 from app.demo.screen import Screen
 
 __all__ = ["run"]
@@ -30,7 +31,7 @@ SHOWN = 25  # disagreements in the table
 def run(*arguments: str) -> int:
     """Live through the day; 0 when everything agrees and nothing stays behind, 1 when not, 130 after Ctrl-C."""
     asked = _asked(arguments)
-    screen = Screen(STEPS + network.STEPS, plain=asked.plain)
+    screen = Screen(STEPS + marketplaces.STEPS + network.STEPS, plain=asked.plain)
     machine = Machine()
     outcome = Outcome()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -56,7 +57,8 @@ def run(*arguments: str) -> int:
 
 def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="shopbridge demo", description="A busy day between a simulated shop and a simulated Kaufland."
+        prog="shopbridge demo",
+        description="A busy day of a simulated shop on simulated marketplaces, and of a network of shops.",
     )
     parser.add_argument("--short", action="store_true", help="fewer orders, the same stories")
     parser.add_argument("--plain", action="store_true", help="plain lines on a terminal too")
@@ -83,10 +85,25 @@ def _live(machine: Machine, screen: Screen, asked: argparse.Namespace) -> Outcom
                 "ms": outcome.milliseconds,
             }
             (machine.folder / "books.json").write_text(json.dumps(told))
+    _sell_everywhere(machine, screen, asked, outcome, day.merchant)
     _live_in_the_network(machine, screen, asked, outcome)
     with screen.step("Stopping everything"):
         machine.stop()
     return outcome
+
+
+def _sell_everywhere(
+    machine: Machine, screen: Screen, asked: argparse.Namespace, outcome: Outcome, merchant: Merchant
+) -> None:
+    """The same shop at every simulated marketplace; their figures and disagreements are added."""
+    stalls = marketplaces.MarketDay(machine, screen, merchant, short=asked.short).run()
+    with screen.step("Comparing the books of every marketplace with the shop"):
+        states = {stall.name: stall.state() for stall in stalls}
+        judged = marketplaces.compare(stalls, states, merchant.books(), marketplaces.believed(machine))
+    if asked.keep:
+        (machine.folder / "marketplaces.json").write_text(json.dumps(states))
+    outcome.figures["marketplaces"] = judged.figures
+    outcome.wrong += judged.wrong
 
 
 def _live_in_the_network(
@@ -188,7 +205,20 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, Any, str]]:
             f"{f['stock_to_marketplace_p95_ms']} ms",
             f"p95 of {f['stock_changes_measured']}; median {f['stock_to_marketplace_p50_ms']} ms",
         ),
+        *_market_rows(f.get("marketplaces") or {}),
         *_network_rows(f.get("network") or {}),
+    ]
+
+
+def _market_rows(found: dict[str, dict[str, int]]) -> list[tuple[str, Any, str]]:
+    return [
+        (
+            f"Orders at {name}",
+            f"{each['orders_in_shop']} of {each['orders_at_marketplace']}",
+            f"{each['shipped']} pieces shipped, {each['cancelled']} cancelled, {_euros(each['refunded'])} refunded; "
+            f"{each['duplicates']} twice, {each['lost']} lost",
+        )
+        for name, each in found.items()
     ]
 
 

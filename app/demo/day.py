@@ -126,7 +126,7 @@ class Day:
         with self.screen.step("Connecting the shop and Kaufland"):
             self.machine.connect("Anna's Teeladen")
             self.kaufland.conduct(withhold_seconds=0)
-            self.ask_often()
+            self.machine.ask_often()
         with self.screen.step(f"{len(self.more)} more products in the shop"):
             self.kaufland.add_products(self.more)
             self.merchant.add_products(self.more)
@@ -324,16 +324,6 @@ class Day:
         return all(unit["status"] in SENT for unit in books["order_units"] if unit["id_order_unit"] in mine)
 
     # --- settings and waiting ------------------------------------------------------------------------------------
-
-    def ask_often(self) -> None:
-        """Simulators may be asked often; the real marketplace is asked by its own plan."""
-        with self.machine.database() as session:
-            for kind, seconds in (("orders", 1), ("changes", 1), ("returns", 1), ("drift", 2)):
-                session.execute(
-                    text("UPDATE schedule SET every = :every, due_at = now() WHERE kind = :kind"),
-                    {"every": seconds, "kind": kind},
-                )
-            session.commit()
 
     def set_wait_hours(self, hours: int) -> None:
         """The merchant no longer wants to wait for tracking numbers (C3)."""

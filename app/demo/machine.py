@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 import redis
 from flask import Flask
+from sqlalchemy import text
 
 from app import config
 from app.commands import opening
@@ -116,10 +117,10 @@ class Machine:
             pause(0.1)
         self.network_shops, self.payments = addresses[:-1], addresses[-1]
 
-    def connect(self, account: str) -> dict[str, Any]:
-        """Plug in both simulators, as a merchant would: with `shopbridge connect sandbox`. Its answer."""
+    def connect(self, account: str, marketplace: str = "kaufland") -> dict[str, Any]:
+        """Plug in the shop and a simulated marketplace ("all": every one), as a merchant would: with `shopbridge connect sandbox`. Its answer."""
         done = subprocess.run(
-            _ourselves("connect", "sandbox", "--account", account, "--json"),
+            _ourselves("connect", "sandbox", "--account", account, "--marketplace", marketplace, "--json"),
             env=self._environment(),
             capture_output=True,
             timeout=START_SECONDS,
@@ -141,6 +142,18 @@ class Machine:
         with self._app.app_context():
             yield db.session
             db.session.rollback()
+
+    def ask_often(self) -> None:
+        """Simulators may be asked often; the real marketplaces are asked by their own plan."""
+        with self.database() as session:
+            for kind, seconds in (("orders", 1), ("changes", 1), ("returns", 1), ("drift", 2)):
+                session.execute(
+                    text(
+                        "UPDATE schedule SET every = :every, floor = :every, pause = :every, due_at = now() WHERE kind = :kind"
+                    ),
+                    {"every": seconds, "kind": kind},
+                )
+            session.commit()
 
     def kill_the_busy_worker(self, seconds: float = 5.0) -> str:
         """`kill -9` to the worker that hangs in a delivery; its name. Raises DemoFailed when none is at work for so long."""

@@ -47,6 +47,7 @@ class Simulator:
     prefix: str
     settings: Mapping[str, Any]
     create_app: Callable[[int], Flask]
+    plays: str | None = None  # which operator it stands for, where one provider serves many
 
 
 @cache

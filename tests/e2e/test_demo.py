@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.sandbox import simulators
+
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +47,7 @@ def left_in(folder: Path) -> list[str]:
 
 def test_both_sides_agree_after_a_short_day_and_nothing_stays_behind(short_folder: Path) -> None:
     done = subprocess.run(
-        DEMO, env=environment(short_folder), capture_output=True, text=True, timeout=110, check=False
+        DEMO, env=environment(short_folder), capture_output=True, text=True, timeout=170, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
@@ -55,6 +57,12 @@ def test_both_sides_agree_after_a_short_day_and_nothing_stays_behind(short_folde
     assert (told["duplicate_orders"], told["lost"], told["disagreements"]) == (0, 0, 0)
     assert min(told["shipped_at_marketplace"], told["cancelled_both"], told["refunded_both"]) > 0
     assert told["stock_changes_measured"] >= 15
+    for name, figures in told["marketplaces"].items():
+        assert figures["orders_at_marketplace"] >= 5, name
+        assert min(figures["shipped"], figures["cancelled"], figures["offers_confirmed"]) > 0, name
+        assert figures["offers_refused_with_reason"] >= 1, name
+        assert (figures["lost"], figures["duplicates"]) == (0, 0), name
+    assert told["marketplaces"].keys() == {each.plays or key for key, each in simulators().items()}
     network = told["network"]
     assert network["orders"] >= 14
     assert network["trades"] > network["orders"]

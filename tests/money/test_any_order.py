@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import count
 
 import pytest
@@ -10,6 +11,8 @@ from real_ledger import Cast
 from sqlalchemy.orm import Session
 
 pytestmark = pytest.mark.long
+
+log = logging.getLogger(__name__)
 
 KINDS = {
     "CaptureSent",
@@ -69,6 +72,7 @@ def run(books: tuple[Session, Cast], steps: int, *, first: int) -> Ran:
     done = Ran()
     for number in count(first):
         done += examine(*books, histories=25, number=number)
+        log.info("%s steps so far", done.steps)
         if done.steps >= steps:
             return done
     raise AssertionError("there are always more numbers")
