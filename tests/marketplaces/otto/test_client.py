@@ -824,6 +824,16 @@ def test_a_new_product_gets_its_stock_once_it_has_a_moin(otto: Otto) -> None:
     assert len(otto.done("offer")) == 1
 
 
+def test_what_the_simulator_recommends_as_settings_puts_any_product_on_sale(otto: Otto) -> None:
+    client = otto.client()
+    bare = wanted(product=None, vat_percent=None)
+    made(client, client.push_offers([bare]))
+    made(client, client.push_offers([bare]))
+    product = otto.world.product_of(otto.seller, "TEE-001")
+    assert product is not None
+    assert otto.world.buyable(product) == 5
+
+
 def test_product_data_are_made_of_the_mapping(otto: Otto) -> None:
     mapping = {
         "category": "category",
