@@ -11,7 +11,7 @@ from typing import Any, Final
 from flask import Blueprint, Flask, request
 
 from app.sandbox.emag.wire import EmagError
-from app.sandbox.emag.world import VAT, Conduct, Row, World, cents
+from app.sandbox.emag.world import VAT, Conduct, Row, World, cents, moment_of
 from app.sandbox.faults import CONTROL
 
 _STATES: Final = {0: "cancelled", 1: "announced", 2: "to_ship", 3: "to_ship", 4: "shipped", 5: "returned"}
@@ -144,7 +144,7 @@ def _shown(world: World, order: Row) -> Row:
     names = ("piece", "sku", "price", "tracking_number", "refunded")
     return {
         "order": str(order["id"]),
-        "placed_at": order["date"],
+        "placed_at": moment_of(order["date"]).isoformat(),
         "pieces": [
             {name: piece[name] for name in names} | {"state": piece["state"] or _STATES[order["status"]]}
             for piece in world.pieces[order["id"]]
