@@ -128,7 +128,7 @@ def ship(session: Session, order_id: int, parcel: Parcel) -> Reported:
         raise Refused(problem.code, **problem.params, field="tracking_number")
     known = next((each for each in data["tracking"] if tracking.normalise(each["number"]) == number), None)
     if known is not None:
-        return _known_parcel(known, parcel)
+        return _known_parcel(session, order, data, known, parcel, left)
     lines = _contents(session, order, parcel, left)
     for line, quantity in lines or ():
         left[line] -= quantity
@@ -219,12 +219,33 @@ def _ship_without_number(
     return _report(session, order, "order.changed", {**data, "status": "completed"})
 
 
-def _known_parcel(known: Mapping[str, Any], parcel: Parcel) -> Reported:
-    """The same parcel again, or another one under its number."""
-    told = None if known["lines"] is None else {(each["id"], each["quantity"]) for each in known["lines"]}
-    if parcel.lines is not None and set(parcel.lines) != told:
+def _known_parcel(
+    session: Session,
+    order: Order,
+    data: dict[str, Any],
+    known: dict[str, Any],
+    parcel: Parcel,
+    left: dict[str, int],
+) -> Reported:
+    """The same parcel again, the same with more in it (all its lines are named), or another one under its number, which is refused."""
+    if parcel.lines is None:
+        return Reported(already=True)
+    told = {each["id"]: each["quantity"] for each in known["lines"] or ()}
+    wanted = dict(parcel.lines)
+    if known["lines"] is None or any(wanted.get(line, 0) < count for line, count in told.items()):
         raise Refused("supplier.number_used", field="tracking_number")
-    return Reported(already=True)
+    if wanted == told:
+        return Reported(already=True)
+    _check_lines([line for line, _ in parcel.lines], left)
+    for place, (line, quantity) in enumerate(parcel.lines):
+        more = quantity - told.get(line, 0)
+        if more > left[line]:
+            field = f"lines.{place}.quantity"
+            raise Refused("supplier.quantity_too_high", field=field, left=left[line])
+        left[line] -= more
+    known["lines"] = [{"id": line, "quantity": quantity} for line, quantity in parcel.lines]
+    data["status"] = "processing" if any(left.values()) else "completed"
+    return _report(session, order, "shipment.changed", data)
 
 
 def _contents(
@@ -380,12 +401,20 @@ def _left(session: Session, order: Order, data: Mapping[str, Any]) -> dict[str, 
     for piece in _pieces(session, order):
         if piece.state in HERE and piece.shipment_id is None and piece.cancel_asked_by is None:
             left[names[piece.line_id]] += 1
-    known = set(session.scalars(select(Shipment.tracking_number).where(Shipment.order_id == order.id)))
+    inside = {tracking.normalise(each["number"]): each for each in _parcels_by_rows(session, order)}
     for parcel in data["tracking"]:
-        if tracking.normalise(parcel["number"]) not in known:
-            for part in parcel["lines"] or ():
-                left[part["id"]] = max(0, left[part["id"]] - part["quantity"])
+        known = (inside.get(tracking.normalise(parcel["number"])) or {"lines": []})["lines"]
+        told = {each["id"]: each["quantity"] for each in known or ()}
+        for part in (parcel["lines"] or ()) if known is not None else ():
+            waiting = max(0, part["quantity"] - told.get(part["id"], 0))
+            left[part["id"]] = max(0, left[part["id"]] - waiting)
     return left
+
+
+def _parcels_by_rows(session: Session, order: Order) -> list[dict[str, Any]]:
+    """The parcels that are worked off already."""
+    names = {line.id: _name(line) for line in _lines(session, order)}
+    return _parcels(session, order, names, _pieces(session, order))
 
 
 def _gone(session: Session, order: Order) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 from network_world import Network
-from suppliers import DHL, DHL_TOO, MATE, Supplier, join, listed, sold
+from suppliers import DHL, DHL_TOO, MATE, Supplier, Told, join, listed, sold
 
 from app import ledger
 
@@ -150,6 +150,35 @@ def test_an_order_that_waits_for_a_yes(network: Network) -> None:
     assert emil.order(order["id"])["state"] == "rejected"
     assert network.boldt.order(number).status == "cancelled"
     assert network.money().refunded == network.money().captured
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_more_in_a_known_parcel_is_told_with_all_its_lines(
+    network: Network, emil: Supplier, *, at_once: bool
+) -> None:
+    """Three of one thing: one is told, then two, then all three; before the first was worked off, or after it."""
+    sold(network, listed(network, emil, network.boldt), network.boldt)
+    (order,) = emil.program.get("/orders").body["data"]
+    path, key = f"/orders/{order['id']}", order["lines"][0]["id"]
+    units = order["lines"][0]["quantity"]
+    emil.program.post(f"{path}/accept", {})
+
+    def told(quantity: int) -> Told:
+        lines = [{"id": key, "quantity": quantity}]
+        answer = emil.program.post(f"{path}/ship", {"tracking_number": DHL, "carrier": "DHL", "lines": lines})
+        if not at_once:
+            network.work()
+        return answer
+
+    assert [told(count).body["already"] for count in range(1, units + 1)] == [False] * units
+    assert told(units).body["already"] is True
+    assert told(1).error == (422, "supplier.number_used", "tracking_number")
+    assert told(units + 1).error == (422, "supplier.quantity_too_high", "lines.0.quantity")
+    network.work()
+    money = network.money()
+    assert (money.released, money.escrow) == (money.captured, 0)
+    assert len(network.boldt.order(int(network.retail().shop_order_id)).tracking) == 1
+    assert ledger.breaches(network.session) == []
 
 
 def test_deeds_before_the_last_one_was_worked_off(network: Network, emil: Supplier) -> None:
