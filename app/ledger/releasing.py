@@ -148,8 +148,11 @@ def evidence(
         else:
             parcel.scanned_at = parcel.scanned_at or at
     session.flush()
+    # Days after the delivery are counted by the clock alone, whatever else is told meanwhile.
     return _together(
-        _judge(session, trade, parcel, at, by) if parcel.state == "waiting" else _result(session, parcel)
+        _judge(session, trade, parcel, parcel.delivered_at or at, by)
+        if parcel.state == "waiting"
+        else _result(session, parcel)
         for parcel in known
     )
 

@@ -222,6 +222,14 @@ def test_delivered_and_fourteen_days_is_never_early(desk: Desk) -> None:
     assert ledger.release_due(desk.session, due) == []
 
 
+def test_a_late_scan_is_no_clock(desk: Desk) -> None:
+    trade = desk.trade(policy={"kind": "delivered", "days": 14})
+    desk.ship_all(trade)
+    seen(desk, trade, "delivered", AT)
+    assert codes(seen(desk, trade, "carrier_scan", AT + timedelta(days=20))) == ["ledger.waiting_days"]
+    assert ledger.release_due(desk.session, AT + timedelta(days=20)) == [(trade.id, ledger.Released(1000))]
+
+
 def test_the_first_word_of_a_delivery_counts(desk: Desk) -> None:
     trade = desk.trade(policy={"kind": "delivered", "days": 14})
     desk.ship_all(trade)
