@@ -319,7 +319,7 @@ def order(data: Json, transport_days: int = 0) -> m.OrderSeen:
     items = rows(data, "positionItems")
     mail = text(_mapped(data.get("invoiceAddress")), "email")
     shipping = _address(data.get("deliveryAddress"), mail)
-    fees = _fees(data, where)
+    fees = _fees(data, items, where)
     return m.OrderSeen(
         external_id=order_id,
         number=text(data, "orderNumber") or None,
@@ -373,15 +373,20 @@ def paid(item: Json, where: str = "positionItem") -> int:
     return minor(item.get(name), f"{where}.{name}")
 
 
-def _fees(data: Json, where: str) -> dict[str, int]:
-    """Delivery fees belong to several items; each stands with the first one it names, always the same."""
+def _fees(data: Json, items: Sequence[Json], where: str) -> dict[str, int]:
+    """A delivery fee belongs to several items and stands with the first one it names that is not cancelled: the buyer pays it for what comes."""
+    cancelled = {
+        text(each, "positionItemId")
+        for each in items
+        if PIECE_STATES.get(text(each, "fulfillmentStatus")) is m.PieceState.CANCELLED
+    }
     found: dict[str, int] = {}
     for fee in objects(data.get("initialDeliveryFees")):
-        first = next((str(each) for each in fee.get("positionItemIds") or []), None)
-        if first is not None:
-            found[first] = found.get(first, 0) + minor(
-                fee.get("deliveryFeeAmount"), f"{where}.initialDeliveryFees"
-            )
+        named = [str(each) for each in fee.get("positionItemIds") or []]
+        bearer = next((each for each in named if each not in cancelled), named[0] if named else None)
+        if bearer is not None:
+            amount = minor(fee.get("deliveryFeeAmount"), f"{where}.initialDeliveryFees")
+            found[bearer] = found.get(bearer, 0) + amount
     return found
 
 

@@ -642,15 +642,15 @@ def test_what_otto_accepted_itself_is_seen_and_does_not_arrive_again(otto: Otto)
 
 
 def test_returns_are_read_until_they_are_older(otto: Otto) -> None:
-    pieces = [otto.order()[0] for _ in range(120)]
+    pieces = [otto.order()[0] for _ in range(200)]
     for place, piece in enumerate(pieces):
         otto.world.move(otto.item(piece), "SENT")
         otto.world.note_return(otto.item(piece), "ANNOUNCED", {"returnTrackingKey": {"carrier": "DHL"}})
-        if place < 60:
+        if place < 140:
             otto.world.returns[otto.item(piece)["id"]]["at"] -= timedelta(days=2)
     assert len(flat(otto.client().returns_changed(hour_ago()))) == 60
     announced = [c for c in otto.faults.calls if c.path == "/v3/returns" and "status=ANNOUNCED" in c.query]
-    assert len(announced) == 3  # 50 new, 10 new and 40 old, then 20 old.
+    assert len(announced) == 3  # 50 new, 10 new and 40 old, 50 old; the last 50 are not asked for.
 
 
 def test_an_accepted_return_is_refunded_once(otto: Otto) -> None:
@@ -679,6 +679,19 @@ def test_a_return_of_what_was_never_sent_is_refused(otto: Otto) -> None:
     (piece,) = otto.order()
     told = otto.client().accept_return(piece)
     assert (told.ok, told.state) == (False, m.PieceState.TO_SHIP)
+
+
+def test_a_success_that_does_not_name_the_item_is_none() -> None:
+    door = ScriptedDoor().on("POST", "/oauth2/token", answer(200, {"access_token": "t", "expires_in": 1800}))
+    errors = [{"path": "/v3/returns", "title": "x", "detail": "position item is CANCELLED"}]
+    door.on("POST", "/v3/returns/.*", answer(207, {"results": [], "errors": errors}))
+    sent = {**ORDER_ROW, "positionItems": [ORDER_ROW["positionItems"][0] | {"fulfillmentStatus": "SENT"}]}  # type: ignore[operator, dict-item]
+    door.on("GET", "/v4/orders/.*", answer(200, sent))
+    client = OttoClient(door, SETTINGS | LOADED)  # type: ignore[arg-type]
+    piece = "a24c37c0-768f-44e6-9f5c-1e4430d4ab32/8a88e387-a03d-4cc9-99d9-3de6a5c038bd"
+    for told in (client.accept_return(piece), client.reject_return(piece, "ITEM_DAMAGED")):
+        assert told.reason is not None
+        assert (told.ok, told.reason.params["message"]) == (False, "position item is CANCELLED")
 
 
 def test_a_return_can_be_rejected_and_accepted_later(otto: Otto) -> None:
@@ -941,8 +954,9 @@ def test_data_that_otto_has_are_not_overwritten_unless_wanted(otto: Otto) -> Non
     assert calls(otto, "POST", "/v5/products$") == 0
     assert told.task is not None
     assert "prices:" in told.task
-    otto.client(overwrite_products=True).push_offers([wanted(price=690)])
+    otto.client(overwrite_products=True).push_offers([wanted(price=590)])
     assert calls(otto, "POST", "/v5/products$") == 1
+    assert calls(otto, "POST", "/v5/products/prices") == 1  # The product itself carries its price.
 
 
 def test_what_is_there_with_gaps_in_our_data_stays_on_sale(otto: Otto) -> None:

@@ -229,15 +229,18 @@ def test_an_id_that_is_none_of_ours_is_refused(piece: str) -> None:
         t.ids(piece)
 
 
-def test_a_fee_stands_once_and_always_with_the_same_item() -> None:
-    second = ORDER["positionItems"][0] | {"positionItemId": "second"}
+def test_a_fee_stands_once_with_the_first_item_that_is_not_cancelled() -> None:
+    first, second = ORDER["positionItems"][0], ORDER["positionItems"][0] | {"positionItemId": "second"}
     fee = {"deliveryFeeAmount": {"amount": 5, "currency": "EUR"}, "positionItemIds": ["second", ITEM_ID]}
-    for items in ([ORDER["positionItems"][0], second], [second, ORDER["positionItems"][0]]):
-        seen = t.order(order(positionItems=items, initialDeliveryFees=[fee]))
-        assert {each.external_id: each.shipping_price for each in seen.pieces} == {
-            PIECE: 0,
-            f"{ORDER_ID}/second": 500,
-        }
+
+    def fees(*items: dict[str, Any]) -> dict[str, int]:
+        seen = t.order(order(positionItems=list(items), initialDeliveryFees=[fee]))
+        return {each.external_id.rpartition("/")[2]: each.shipping_price for each in seen.pieces}
+
+    assert fees(first, second) == fees(second, first) == {ITEM_ID: 0, "second": 500}
+    gone = {"fulfillmentStatus": "CANCELLED_BY_MARKETPLACE"}
+    assert fees(first, second | gone) == {ITEM_ID: 500, "second": 0}
+    assert fees(first | gone, second | gone) == {ITEM_ID: 0, "second": 500}
 
 
 # --- problems --------------------------------------------------------------------------------------------------------------------
