@@ -41,11 +41,7 @@ CAPABILITIES = Capabilities(
 
 def capabilities_of(settings: Mapping[str, Any]) -> Capabilities:
     """What an operator has switched on, as the merchant has set it (the connection check tells)."""
-    return replace(
-        CAPABILITIES,
-        partial_shipment=settings.get("multi_shipment") is True,
-        price_basis="net" if settings.get("net_prices") is True else "gross",
-    )
+    return replace(CAPABILITIES, partial_shipment=settings.get("multi_shipment") is True)
 
 
 def polls_of(settings: Mapping[str, Any]) -> Sequence[Poll]:

@@ -115,18 +115,6 @@ class MiraklSettings(MarketplaceOptions):
             ),
         },
     )
-    net_prices = fields.Boolean(
-        load_default=False,
-        truthy={True},
-        falsy={False},
-        metadata={
-            "label": _said("Preise ohne Steuer", "Prices without tax"),
-            "help": _said(
-                "Nur bei Betreibern, die Angebotspreise ohne Steuer verlangen.",
-                "Only at operators that want offer prices without tax.",
-            ),
-        },
-    )
     multi_shipment = fields.Boolean(
         load_default=False,
         truthy={True},

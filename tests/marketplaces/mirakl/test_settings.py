@@ -100,8 +100,6 @@ def test_a_value_that_makes_no_sense_is_named(name: str, value: Any) -> None:
 def test_what_an_operator_has_switched_on_decides_what_flows_may_do() -> None:
     assert not capabilities_of(load()).partial_shipment
     assert capabilities_of(load(multi_shipment=True)).partial_shipment
-    assert capabilities_of(load()).price_basis == "gross"
-    assert capabilities_of(load(net_prices=True)).price_basis == "net"
     assert PROVIDER.can(load(multi_shipment=True)).acceptance == "pieces"
 
 
