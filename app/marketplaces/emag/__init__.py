@@ -61,4 +61,5 @@ PROVIDER = Provider(
         Poll("drift", every=3600, floor=900),
     ),
     secret_settings=("password",),
+    knocks=True,
 )

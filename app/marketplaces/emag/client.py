@@ -662,11 +662,12 @@ class EmagClient:
         return self._told(operation, "POST", path, "rest", list(bodies))
 
     def read_offers(self, skus: Sequence[str] | None) -> Iterable[list[m.OfferShown]]:
-        """What is shown now, all offers of the account. eMAG strips blanks, commas and semicolons from a SKU: asked for by SKU, ours is answered."""
+        """What is shown now, all offers from our first number on. eMAG strips blanks, commas and semicolons from a SKU: asked for by SKU, ours is answered."""
         terms = self._terms()
         wanted = None if skus is None else {t.part_number(sku): sku for sku in skus}
         for rows in self._pages("offers", "/product_offer/read", {}, "rest", "id"):
-            page = [t.shown(row, terms) for row in rows]
+            ours = [row for row in rows if (t.number(row.get("id")) or 0) >= self._first_id]
+            page = [t.shown(row, terms) for row in ours]
             if wanted is not None:
                 page = [t.renamed(each, wanted[each.sku]) for each in page if each.sku in wanted]
             if page:

@@ -920,8 +920,9 @@ def changes(offer: m.OfferWanted, terms: Terms) -> dict[str, object]:
     was = offer.was or m.OfferShown(offer.sku, None)
     change: dict[str, object] = {}
     if was.price != offer.price:
-        bounds = terms.follow or offer.was is None
-        change |= _price(offer, terms, bounds=bounds) | {"vat_id": terms.vat[terms.rate_of(offer) or ""]}
+        change |= _price(offer, terms, bounds=terms.follow) | {
+            "vat_id": terms.vat[terms.rate_of(offer) or ""]
+        }
     if was.stock != stock_of(offer):
         change["stock"] = _stock(offer)
     if was.handling_days != offer.handling_days:

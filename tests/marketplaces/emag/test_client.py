@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -393,6 +395,22 @@ def test_emags_choice_of_couriers_is_kept(emag: Emag) -> None:
     assert told.reason.code == "emag.parcel_not_allowed"
 
 
+@pytest.mark.parametrize("deed", ["acknowledge", "order/save", "awb/save", "rma/save"])
+def test_a_page_instead_of_an_answer_leaves_open_what_became_of_a_deed(emag: Emag, deed: str) -> None:
+    pieces = emag.order(1, open_=deed == "acknowledge")
+    client = emag.client(**(PARCELS if deed == "awb/save" else {}))
+    do: Callable[[], Any] = partial(client.ship, parcel(*pieces, number=None))
+    if deed == "acknowledge":
+        do = partial(client.accept_order, pieces[0].partition("/")[0], pieces, [])
+    elif deed == "rma/save":
+        client.ship(parcel(*pieces))
+        rma = emag.world.send_back(emag.world.pieces[int(pieces[0].partition("/")[0])])
+        do = partial(client.accept_return, f"{rma['emag_id']}/{rma['products'][0]['id']}/1")
+    emag.faults.add(Fault("garbage", path=deed, effect=True))
+    with pytest.raises(Unknown):
+        do()
+
+
 # --- cancelling --------------------------------------------------------------------------------------------------------------------
 
 
@@ -628,6 +646,24 @@ def test_bounds_that_are_kept_are_not_sent_and_refuse_a_price_outside(emag: Emag
     assert emag.world.offers[1]["sale_price"] == Decimal("6.5833")
 
 
+def test_bounds_that_are_kept_are_not_sent_with_everything_else_either(emag: Emag) -> None:
+    emag.offer()
+    emag.client(price_bounds="keep").push_offers([known(price=890, was=None)])
+    assert [emag.world.offers[1][name] for name in ("min_sale_price", "max_sale_price")] == [3, 20]
+
+
+@pytest.mark.parametrize(
+    ("change", "stock"), [({"stock": 70_000}, 65_535), ({"stock": -1}, 0), ({"stock": 5, "on": False}, 0)]
+)
+def test_no_stock_is_sent_that_emag_cannot_hold_or_that_is_off(
+    emag: Emag, change: dict[str, Any], stock: int
+) -> None:
+    emag.offer()
+    (told,) = emag.client().push_offers([known(**change)])
+    assert told.ok
+    assert emag.world.offers[1]["stock"] == stock
+
+
 def test_a_single_change_of_stock_takes_the_short_way(emag: Emag) -> None:
     emag.offer()
     (told,) = emag.client().push_offers([known(stock=3)])
@@ -686,6 +722,67 @@ def test_a_campaign_also_stops_the_short_way(emag: Emag) -> None:
     (told,) = emag.client().push_offers([known(stock=3)])
     assert told.reason is not None
     assert (told.retry, told.reason.code) == (True, "emag.campaign")
+
+
+REFERENCE = {
+    "/vat/read": [{"vat_id": 1, "vat_rate": "0.20"}],
+    "/handling_time/read": [{"id": 1}],
+}
+
+
+def reading(**more: Any) -> ScriptedDoor:
+    """A door that knows the platform's reference data."""
+    door = ScriptedDoor()
+    for path, results in (REFERENCE | more).items():
+        door.on("POST", path, answer(200, {"isError": False, "messages": [], "results": results}))
+    return door
+
+
+def test_a_batch_that_is_refused_as_a_whole_is_halved_until_the_offer_is_found() -> None:
+    whole = answer(200, {"isError": True, "messages": ["Something is wrong"], "results": []})
+    well = answer(
+        200, {"isError": False, "messages": [], "results": {"1": {"isError": False, "messages": []}}}
+    )
+    door = reading().on("POST", "/offer/save", [whole, well, whole])
+    client = EmagClient(door, EmagSettings().load(SETTINGS | {"platform": "bg", "default_vat_percent": "20"}))
+    told = client.push_offers([known(price=800), known(sku="TEE-002", number=2, external_ref="2", price=800)])
+    assert [(each.ok, each.reason.code if each.reason else None) for each in told] == [
+        (True, None),
+        (False, "offer.refused"),
+    ]
+    assert [len(each.body) for each in door.sent if each.operation == "save_offers"] == [2, 1, 1]
+
+
+def test_products_that_are_too_many_elements_are_halved() -> None:
+    whole = answer(200, {"isError": True, "messages": ["Maximum input vars of 4000 exceeded"], "results": []})
+    well = answer(200, {"isError": False, "messages": [], "results": []})
+    none = answer(200, {"isError": False, "messages": [], "results": []})
+    found = {
+        each: {"products": [{"part_number_key": "D1", "allowed_to_add_offer": True}]}
+        for each in (GTIN, OTHER_GTIN)
+    }
+    door = (
+        reading()
+        .on("POST", "/product_offer/save", [whole, well, well])
+        .on("POST", "/product_offer/read", none)
+    )
+    door.on(
+        "GET",
+        "/documentation/find_by_eans",
+        answer(200, {"isError": False, "messages": [], "results": found}),
+    )
+    client = EmagClient(door, EmagSettings().load(SETTINGS | {"platform": "bg", "default_vat_percent": "20"}))
+    told = client.push_offers([wanted(), wanted(sku="TEE-002", number=2, gtin=OTHER_GTIN)])
+    assert [each.ok for each in told] == [True, True]
+    assert [len(each.body) for each in door.sent if each.operation == "save_products"] == [2, 1, 1]
+
+
+def test_an_offer_that_the_answer_forgets_comes_back_later() -> None:
+    door = reading().on("POST", "/offer/save", answer(200, {"isError": False, "messages": [], "results": {}}))
+    client = EmagClient(door, EmagSettings().load(SETTINGS | {"platform": "bg", "default_vat_percent": "20"}))
+    (told,) = client.push_offers([known(price=800)])
+    assert told.reason is not None
+    assert (told.ok, told.retry, told.reason.code) == (False, True, "partner.answer_missing")
 
 
 def test_an_offer_that_vanished_is_made_again(emag: Emag) -> None:
@@ -841,6 +938,15 @@ def test_what_is_shown_is_gross_again(emag: Emag) -> None:
     assert (shown.sku, shown.external_ref, shown.price, shown.stock) == ("TEE 0,01", "1", 790, 5)
     assert (shown.handling_days, shown.on, shown.gtin, shown.raw_state) == (1, True, GTIN, "1/1/9/-")
     assert [each for page in emag.client().read_offers(["OTHER"]) for each in page] == []
+
+
+def test_offers_below_our_first_number_are_none_of_ours(emag: Emag) -> None:
+    emag.offer(7)
+    emag.offer(1001, "TEE-002", OTHER_GTIN)
+    shown = [
+        each.external_ref for page in emag.client(first_offer_id=1001).read_offers(None) for each in page
+    ]
+    assert shown == ["1001"]
 
 
 def test_all_offers_come_in_pages(emag: Emag) -> None:
