@@ -374,7 +374,7 @@ class EmagClient:
         weight = t.decimal(self._settings.get("parcel_weight"))
         parcel = t.parcel_body(data, self._sender(), account, weight)
         made = self._door.kept.get(f"parcel/{data['id']}", lambda: (self._reserve(parcel), MONTH))
-        return self._parcel_number({"reservation_id": made})
+        return self._parcel_number(str(data["id"]), made)
 
     def _reserve(self, parcel: Mapping[str, object]) -> int | None:
         told = self._do("book_parcel", "/awb/save", parcel, "rest")
@@ -384,14 +384,16 @@ class EmagClient:
         return t.number(results.get("reservation_id"))
 
     def _booked(self, order_id: str) -> str | None:
-        """The number of an AWB that an earlier try booked: by what we kept, else by the order (that filter is not documented)."""
-        kept = self._kept(f"parcel/{order_id}")
-        return self._parcel_number({"reservation_id": kept} if kept else {"order_id": int(order_id)})
+        """The number of an AWB that an earlier try booked."""
+        return self._parcel_number(order_id, self._kept(f"parcel/{order_id}"))
 
-    def _parcel_number(self, asked: Mapping[str, object]) -> str | None:
-        """None while nobody can say: the parcel is booked all the same, and the seller portal shows its number."""
+    def _parcel_number(self, order_id: str, reservation: int | None) -> str | None:
+        """By the reservation, else by the order (a filter that is not documented). None while nobody can say: the parcel is booked all the same,
+        and the seller portal shows its number.
+        """
+        asked = {"reservation_id": reservation} if reservation else {"order_id": int(order_id)}
         try:
-            return t.tracking_number(self._ask("parcel", "/awb/read", asked))
+            return t.tracking_number(self._ask("parcel", "/awb/read", asked), order_id)
         except Unauthorised:
             raise
         except (Refused, Unavailable):

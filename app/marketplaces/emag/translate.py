@@ -709,10 +709,11 @@ def courier_account(data: Json, ours_is: int | None) -> int | None:
     return ours_is if ours_is in allowed else allowed[0]
 
 
-def tracking_number(results: object) -> str | None:
-    """The number of the first parcel that awb/read shows; None while there is none."""
-    found = objects(results if not isinstance(results, Mapping) or "awb" not in results else [results])
-    numbers = [_text(awb, "awb_number") for each in found for awb in objects(each.get("awb"))]
+def tracking_number(results: object, order_id: str) -> str | None:
+    """The number of the first parcel of this order that awb/read shows; None while there is none. A parcel of another order is never taken."""
+    found = objects([results] if isinstance(results, Mapping) and "awb" in results else results)
+    mine = [each for each in found if _text(each, "order_id") in {"", order_id}]
+    numbers = [_text(awb, "awb_number") for each in mine for awb in objects(each.get("awb"))]
     return next((each for each in numbers if each), None)
 
 

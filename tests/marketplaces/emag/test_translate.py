@@ -459,3 +459,14 @@ def test_what_a_parcel_lacks_is_named() -> None:
             order(customer={**ORDER["customer"], "shipping_phone": "0700000000"}), SENDER, None, None
         )
     assert (refused.value.code, refused.value.params["field"]) == ("emag.parcel_data_missing", "locality_id")
+
+
+def test_the_number_of_another_orders_parcel_is_never_taken() -> None:
+    rows = [
+        {"order_id": 7, "awb": [{"awb_number": "OTHER"}]},
+        {"order_id": 8, "awb": []},
+        {"order_id": 8, "awb": [{"awb_number": "MINE"}]},
+    ]
+    assert t.tracking_number(rows, "8") == "MINE"
+    assert t.tracking_number(rows[0], "8") is None
+    assert t.tracking_number({"awb": [{"awb_number": "MINE"}]}, "8") == "MINE"
