@@ -60,7 +60,7 @@ def test_what_leaves_the_shop_is_shipped_there_once(at: Market) -> None:
     at.work()
     pieces = at.pieces(order).values()
     assert {piece["state"] for piece in pieces} <= {"shipped", "delivered"}
-    assert {piece["tracking_number"] for piece in pieces} == {number}
+    assert {piece["tracking_number"] for piece in pieces} == {number if at.can.takes_numbers else None}
     assert once(at, "ship")
     assert at.cases() == []
 

@@ -14,6 +14,7 @@ CAN = Capabilities(
     partial_cancel=True,
     refund_amounts=False,
     refund_readable=True,
+    takes_numbers=False,
     acceptance="notice",
     ship_without_tracking="yes",
     holiday="stock_zero",

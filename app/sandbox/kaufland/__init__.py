@@ -122,6 +122,7 @@ def _sandbox(first_number: int) -> Flask:
     world = World.demo()
     # The real one holds orders back for 15 minutes; nobody wants to wait that long in a sandbox.
     world.conduct.withhold_seconds = 2
+    world.conduct.per_second = 1_000_000
     world._numbers = itertools.count(first_number)
     return create_app(world)
 

@@ -83,6 +83,7 @@ SIMULATOR = Simulator(
         "multi_shipment": True,
     },
     create_app=create_app,
+    plays="eprice",
 )
 
 

@@ -104,6 +104,13 @@ def create_app(state: World | None = None, faults: Faults | None = None) -> Flas
     return app
 
 
+def _sandbox(first_number: int) -> Flask:
+    """In the sandbox a minute lasts a second, for the bridge and for its partners."""
+    world = World.demo(first_number)
+    world.conduct.per_second = world.conduct.products_per_second = world.conduct.active_per_day = 1_000_000
+    return create_app(world)
+
+
 SIMULATOR: Final = Simulator(
     key="otto",
     name="OTTO Market",
@@ -126,7 +133,7 @@ SIMULATOR: Final = Simulator(
             "image": "=https://shop.example/tee.jpg",
         },
     },
-    create_app=lambda first_number: create_app(World.demo(first_number)),
+    create_app=_sandbox,
 )
 
 
