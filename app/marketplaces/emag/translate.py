@@ -649,20 +649,6 @@ class Sender:
 
 def parcel_body(data: Json, sender: Sender, account: int | None, weight: Decimal | None) -> dict[str, object]:
     """An AWB for one parcel of this order (FACTS 6). Refused naming what the order does not tell."""
-    buyer, details = _mapped(data.get("customer")), _mapped(data.get("details"))
-    receiver = {
-        "name": _text(buyer, "company") if number(buyer.get("legal_entity")) == 1 else "",
-        "contact": _text(buyer, "shipping_contact") or _text(buyer, "name"),
-        "phone1": _phone(_text(buyer, "shipping_phone") or _text(buyer, "phone_1")),
-        "legal_entity": number(buyer.get("legal_entity")) or 0,
-        "locality_id": number(buyer.get("shipping_locality_id")),
-        "street": _text(buyer, "shipping_street"),
-        "zipcode": _text(buyer, "shipping_postal_code"),
-    }
-    receiver["name"] = receiver["name"] or receiver["contact"]
-    for name in ("name", "contact", "phone1", "locality_id", "street"):
-        if not receiver[name]:
-            raise Refused("emag.parcel_data_missing", marketplace=NAME, field=name)
     wanted: dict[str, object] = {
         "order_id": _whole(data, "id", "order"),
         "sender": {
@@ -674,7 +660,7 @@ def parcel_body(data: Json, sender: Sender, account: int | None, weight: Decimal
             "street": sender.street,
             "zipcode": sender.postcode,
         },
-        "receiver": receiver,
+        "receiver": _receiver(data),
         "is_oversize": 0,
         "insured_value": 0,
         "envelope_number": 0,
@@ -682,7 +668,7 @@ def parcel_body(data: Json, sender: Sender, account: int | None, weight: Decimal
         # The courier collects what is not paid yet; everything else is 0.
         "cod": Decimal(total(data)) / 100 if number(data.get("payment_mode_id")) == 1 else 0,
     }
-    if locker := _text(details, "locker_id"):
+    if locker := _text(_mapped(data.get("details")), "locker_id"):
         wanted["locker_id"] = locker
     if account is not None:
         wanted["courier_account_id"] = account
@@ -691,8 +677,27 @@ def parcel_body(data: Json, sender: Sender, account: int | None, weight: Decimal
     return wanted
 
 
+def _receiver(data: Json) -> dict[str, object]:
+    buyer = _mapped(data.get("customer"))
+    company = _text(buyer, "company") if number(buyer.get("legal_entity")) == 1 else ""
+    contact = _text(buyer, "shipping_contact") or _text(buyer, "name")
+    receiver: dict[str, object] = {
+        "name": company or contact,
+        "contact": contact,
+        "phone1": _phone(_text(buyer, "shipping_phone") or _text(buyer, "phone_1")),
+        "legal_entity": number(buyer.get("legal_entity")) or 0,
+        "locality_id": number(buyer.get("shipping_locality_id")),
+        "street": _text(buyer, "shipping_street"),
+        "zipcode": _text(buyer, "shipping_postal_code"),
+    }
+    for name in ("name", "contact", "phone1", "locality_id", "street"):
+        if not receiver[name]:
+            raise Refused("emag.parcel_data_missing", marketplace=NAME, field=name)
+    return receiver
+
+
 def _phone(text: str) -> str:
-    """Eleven digits at most, with a plus in front where it was: what eMAG's couriers take."""
+    """Digits only, with a plus in front where it was: what eMAG's couriers take."""
     return re.sub(r"(?!^\+)[^0-9]", "", text)
 
 
@@ -975,16 +980,8 @@ def product_body(offer: m.OfferWanted, terms: Terms) -> dict[str, object] | m.Re
         for target, source in (terms.characteristics or {}).items()
         if known.get(source)
     ]
-    missing = [name for name in ("title", "brand") if not known.get(name)]
-    missing += ["category"] if category is None else []
-    missing += [] if data.images else ["images"]
-    missing += [source for source in (terms.characteristics or {}).values() if not known.get(source)]
-    if not 1 <= len(part_number(offer.sku)) <= LONGEST_PART_NUMBER:
-        missing.append(f"sku (1-{LONGEST_PART_NUMBER})")
-    if missing:
-        return m.Reason(
-            "product.data_missing", {"gtin": offer.gtin, "fields": ", ".join(dict.fromkeys(missing))}
-        )
+    if missing := _missing(offer, data, category, terms):
+        return m.Reason("product.data_missing", {"gtin": offer.gtin, "fields": ", ".join(missing)})
     images = [{"display_type": int(place == 0), "url": url} for place, url in enumerate(data.images)]
     documentation: dict[str, object] = {
         "category_id": category,
@@ -1001,6 +998,17 @@ def product_body(offer: m.OfferWanted, terms: Terms) -> dict[str, object] | m.Re
     if terms.language:
         documentation["source_language"] = terms.language
     return {"id": terms.offer_id(offer), **documentation, **_first_terms(offer, terms)}
+
+
+def _missing(offer: m.OfferWanted, data: m.ProductData, category: int | None, terms: Terms) -> list[str]:
+    """What eMAG wants of a new product and the shop does not tell."""
+    missing = [name for name in ("title", "brand") if not data.fields.get(name)]
+    missing += ["category"] if category is None else []
+    missing += [] if data.images else ["images"]
+    missing += [name for name in (terms.characteristics or {}).values() if not data.fields.get(name)]
+    if not 1 <= len(part_number(offer.sku)) <= LONGEST_PART_NUMBER:
+        missing.append(f"sku (1-{LONGEST_PART_NUMBER})")
+    return list(dict.fromkeys(missing))
 
 
 @dataclass(frozen=True)

@@ -335,7 +335,11 @@ def test_a_cancelled_order_is_not_shipped_and_says_so(emag: Emag) -> None:
     pieces = emag.order()
     emag.client().cancel(pieces, "out_of_stock")
     (told,) = emag.client().ship(parcel(*pieces))
-    assert (told.ok, told.state) == (False, m.PieceState.CANCELLED)
+    assert told.reason is not None
+    assert (told.ok, told.state, told.reason.code) == (False, m.PieceState.CANCELLED, "deed.not_allowed")
+    # Asking for it would bring the order back to life: within 48 hours eMAG lets a cancelled order be finalized.
+    assert emag.faults.count("POST", "order/save") == 1
+    assert emag.row(pieces[0])["status"] == 0
 
 
 def test_a_parcel_of_emags_courier_is_booked_and_its_number_answered(emag: Emag) -> None:
@@ -466,6 +470,22 @@ def test_a_lost_answer_to_cancelling_is_read_back_and_never_doubled(
     assert ({*truth} <= GONE) is effect
     emag.client().cancel(pieces[:part], "out_of_stock")
     assert [len(each["pieces"]) for each in emag.done("cancel")] == [part]
+
+
+@pytest.mark.parametrize("effect", [True, False])
+def test_a_second_cancellation_whose_answer_is_lost_leaves_the_first_as_it_was(
+    emag: Emag, effect: bool
+) -> None:
+    pieces = emag.order(3)
+    emag.client().cancel(pieces[:1], "out_of_stock")
+    lost(emag, "order/save", effect=effect)
+    with pytest.raises(Unknown):
+        emag.client().cancel(pieces[2:], "out_of_stock")
+    last = m.PieceState.CANCELLED if effect else m.PieceState.TO_SHIP
+    assert states(emag.client(), pieces) == [m.PieceState.CANCELLED, m.PieceState.TO_SHIP, last]
+    emag.client().cancel(pieces[2:], "out_of_stock")
+    assert [len(each["pieces"]) for each in emag.done("cancel")] == [1, 1]
+    assert emag.row(pieces[0])["products"][0]["quantity"] == 1
 
 
 def test_a_part_of_a_card_order_cannot_be_cancelled_and_the_merchant_reads_why(emag: Emag) -> None:
