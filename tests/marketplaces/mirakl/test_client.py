@@ -169,7 +169,9 @@ def test_orders_that_leave_the_list_while_it_is_read_take_none_with_them(mirakl:
     for piece in made[:30]:
         mirakl.world.buyer_cancels([piece])
     seen += orders(pages)
-    assert {order.pieces[0].external_id for order in seen} >= set(made[30:])
+    found = [order.pieces[0].external_id for order in seen]
+    assert set(found) >= set(made[30:])
+    assert len(found) == len(set(found))
 
 
 def test_an_unreadable_order_is_told_after_all_others(mirakl: Mirakl) -> None:
