@@ -537,7 +537,6 @@ def _address(data: Json, kind: str) -> m.Address | None:
         "locker_id": _text(details, "locker_id") if kind == "shipping" else "",
         "locker_name": _text(details, "locker_name") if kind == "shipping" else "",
         "vat_id": _text(buyer, "code") if number(buyer.get("legal_entity")) == 1 else "",
-        "locality_id": _text(buyer, f"{kind}_locality_id"),
     }
     return m.Address(
         first_name=first,
