@@ -1009,9 +1009,18 @@ class _Push:
             for offer in self._open()
             if not self._is_new(offer) and offer.on and self._is_on(offer) is False
         }
-        self._start(
-            "active", "/v5/products/active-status", rows, lambda each: {"status": list(each)}, lane="active"
-        )
+        try:
+            self._start(
+                "active",
+                "/v5/products/active-status",
+                rows,
+                lambda each: {"status": list(each)},
+                lane="active",
+            )
+        except Unavailable as error:
+            # The switches of a day are used up: that must not keep stock and prices waiting. The hourly look finds the offer inactive and asks again.
+            if error.code != "pace.wait":
+                raise
 
     def _is_on(self, offer: m.OfferWanted) -> bool | None:
         found = self._found.get(offer.sku)

@@ -1026,6 +1026,20 @@ def test_after_the_release_what_was_uploaded_before_is_switched_active(otto: Ott
     assert (shown.raw_state, shown.on, shown.state) == ("ONLINE", True, m.OfferState.ON_SALE)
 
 
+def test_when_the_switches_of_the_day_are_used_up_stock_and_prices_go_on(otto: Otto) -> None:
+    one, two = otto.product(), otto.product("TEE-002", OTHER_GTIN)
+    one["active"] = two["active"] = False
+    door = otto.door(
+        lanes={"products": "100/second", "active": "1/day"}, limiter=Limiter.in_memory(patience=0.1)
+    )
+    client = otto.client(door=door)
+    inactive = was(on=False, raw_state="INACTIVE")
+    (first,) = client.push_offers([wanted(external_ref=one["moin"], was=inactive)])
+    (second,) = client.push_offers([wanted("TEE-002", stock=3, external_ref=two["moin"], was=inactive)])
+    assert (bool(first.task), second.task, second.ok, two["quantity"]) == (True, None, True, 3)
+    assert (second.state, second.reason and second.reason.code) == (m.OfferState.OFF, "otto.inactive")
+
+
 def test_an_offer_that_is_off_is_not_switched_active(otto: Otto) -> None:
     product = otto.product()
     product["active"] = False
