@@ -31,12 +31,12 @@ _TEAS = (
 
 
 def goods() -> list[dict[str, Any]]:
-    """20 products of the simulated shop. Their GTINs begin with 20: numbers for use inside one house, nobody else's."""
+    """20 products of the simulated shop. Their GTINs begin with 952: numbers for examples, nobody's goods (GS1)."""
     return [
         {
             "name": f"{tea}, 100 g",
             "sku": f"TEE-{number:03d}",
-            "gtin": _gtin(200_000_000_000 + number),
+            "gtin": _gtin(952_000_000_000 + number),
             "price": f"{4 + number % 7}.90",
             "stock": 20,
         }

@@ -161,13 +161,13 @@ class Marketplace:
 
 
 def herbs(how_many: int) -> list[dict[str, Any]]:
-    """More products for the shop. GTINs that begin with 20 are for use inside one house and nobody else's."""
+    """More products for the shop. GTINs that begin with 952 are for examples and nobody's goods (GS1)."""
     names = [TEAS[number % len(TEAS)] for number in range(how_many)]
     return [
         {
             "name": f"{name}, 50 g",
             "sku": f"KRAUT-{number:03d}",
-            "gtin": f"{(digits := f'{200_000_001_000 + number}')}{check_digit(digits)}",
+            "gtin": f"{(digits := f'{952_000_001_000 + number}')}{check_digit(digits)}",
             "price": f"{3 + number % 9}.50",
             "stock": 40,
         }
