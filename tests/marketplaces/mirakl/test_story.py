@@ -1,0 +1,110 @@
+"""A shop's story at a Mirakl operator, through the whole bridge: what is special about Mirakl (it counts units, and pays no return by itself)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from market_world import Market, market
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models import OrderPiece
+from app.sandbox.mirakl import SIMULATOR
+
+
+@pytest.fixture
+def at(app: Flask) -> Iterator[Market]:
+    with market(app, SIMULATOR) as found:
+        yield found
+
+
+@pytest.fixture
+def whole(app: Flask) -> Iterator[Market]:
+    """At an operator whose orders leave as a whole."""
+    settings = {**SIMULATOR.settings, "multi_shipment": False}
+    with market(app, replace(SIMULATOR, settings=settings)) as found:
+        found.control("conduct", {"multi_shipment": False})
+        yield found
+
+
+def there(at: Market, order: dict[str, Any]) -> Counter[str]:
+    """How many pieces of an order are in which state at the operator."""
+    return Counter(each["state"] for each in at.pieces(order).values())
+
+
+def here() -> Counter[str]:
+    """The same as the bridge has it."""
+    return Counter(str(each) for each in db.session.scalars(select(OrderPiece.state)))
+
+
+def line(order: Any) -> dict[str, Any]:
+    return {"id": str(order.lines[0].id), "quantity": 1}
+
+
+def test_one_piece_less_is_one_piece_less_however_often_is_looked(at: Market) -> None:
+    order = at.buy(("TEE-001", 3))
+    at.work()
+    (sold,) = at.orders_in_shop()
+    at.in_shop("refund", sold.id, lines=[line(sold)], reason="ausverkauft")
+    at.work()
+    at.work()
+    assert there(at, order) == here() == {"to_ship": 2, "cancelled": 1}
+    at.ship(sold)
+    at.work()
+    assert there(at, order) == here() == {"shipped": 2, "cancelled": 1}
+
+
+def test_what_the_buyer_and_the_shop_cancel_of_one_line_adds_up(at: Market) -> None:
+    order = at.buy(("TEE-001", 3))
+    at.work()
+    (sold,) = at.orders_in_shop()
+    at.in_shop("refund", sold.id, lines=[line(sold)], reason="ausverkauft")
+    at.work()
+    at.control("cancel", {"pieces": order["pieces"][:1]})
+    at.work()
+    assert there(at, order) == here() == {"to_ship": 1, "cancelled": 2}
+
+
+def test_a_parcel_with_a_part_of_a_line_is_that_part(at: Market) -> None:
+    order = at.buy(("TEE-001", 3))
+    at.work()
+    (sold,) = at.orders_in_shop()
+    first = at.ship(sold, [line(sold)])
+    at.work()
+    assert there(at, order) == here() == {"shipped": 1, "to_ship": 2}
+    second = at.ship(sold)
+    at.work()
+    assert there(at, order) == here() == {"shipped": 3}
+    numbers = Counter(each["tracking_number"] for each in at.pieces(order).values())
+    assert numbers == {first: 1, second: 2}
+
+
+def test_an_operator_without_several_parcels_gets_one(whole: Market) -> None:
+    order = whole.buy(("TEE-001", 2), ("TEE-002", 1))
+    whole.work()
+    number = whole.ship(whole.orders_in_shop()[0])
+    whole.work()
+    assert there(whole, order) == here() == {"shipped": 3}
+    assert {each["tracking_number"] for each in whole.pieces(order).values()} == {number}
+    assert whole.cases() == []
+
+
+def test_a_returned_piece_is_paid_back_once(at: Market) -> None:
+    order = at.buy(("TEE-001", 2))
+    at.work()
+    (sold,) = at.orders_in_shop()
+    at.ship(sold)
+    at.work()
+    at.control("return", {"pieces": order["pieces"][:1]})
+    at.work()
+    at.in_shop("refund", sold.id, lines=[line(sold)], reason="Retoure")
+    at.work()
+    at.work()
+    assert [each["amount"] for each in at.deeds("refund")] == [790]
+    assert len(at.deeds("accept_return")) == 1
+    assert at.cases() == []
