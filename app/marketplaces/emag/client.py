@@ -281,10 +281,9 @@ class EmagClient:
 
     def _pieces(self, data: t.Json, pieces: Sequence[str]) -> list[m.PieceSeen]:
         seen = self._seen(data)
-        return [t.piece(data, each, seen, self._taken(each)) for each in pieces]
+        return [t.piece(data, each, seen, self._taken(*t.parts(each)[:2])) for each in pieces]
 
-    def _taken(self, piece: str) -> t.Taken | None:
-        order_id, line_id, _ = t.parts(piece)
+    def _taken(self, order_id: str, line_id: str) -> t.Taken | None:
         kept = self._kept(f"taken/{order_id}/{line_id}")
         return t.Taken(kept["of"], tuple(kept["out"])) if kept else None
 
@@ -480,7 +479,7 @@ class EmagClient:
             here = t.quantity(line) if line is not None else 0
             mine = [each for each in pieces if t.parts(each)[1] == line_id]
             places = [t.parts(each)[2] for each in mine]
-            taken = self._taken(mine[0]) or t.Taken(max(here, *places))
+            taken = self._taken(str(data["id"]), line_id) or t.Taken(max(here, *places))
             out = [*taken.gone(here), *places]
             self._keep(f"taken/{data['id']}/{line_id}", {"of": taken.of, "out": out})
             left[line_id] = max(0, here - len(places))
@@ -513,11 +512,11 @@ class EmagClient:
             return m.PieceAnswer(piece_id, False, reason=m.Reason("refund.before_shipping", money))
         if amount not in {seen.unit_price, seen.unit_price + seen.shipping_price}:
             return m.PieceAnswer(piece_id, False, reason=m.Reason("emag.refund_whole_units", money))
-        return self._storno(data, line, piece_id)
+        return self._storno(data, piece_id)
 
-    def _storno(self, data: t.Json, line: t.Json, piece_id: str) -> m.PieceAnswer:
+    def _storno(self, data: t.Json, piece_id: str) -> m.PieceAnswer:
         last = sum(map(t.quantity, t.lines(data))) == 1
-        less = {str(line["id"]): t.quantity(line) - 1}
+        less = self._less(data, [piece_id])
         change = (
             t.saved(data, status=t.RETURNED)
             if last
@@ -568,7 +567,9 @@ class EmagClient:
             asked = {"order_id": int(order_id)}
             pages = self._pages("returns_of_order", "/rma/read", asked, "rest", "emag_id")
             others = [each for page in pages for each in page if t.rma_order(each) == order_id]
-            return t.return_places(data, [rma, *others]), MONTH
+            ids = [str(line.get("id")) for line in t.lines(data)]
+            taken = {each: known for each in ids if (known := self._taken(order_id, each)) is not None}
+            return t.return_places(data, [rma, *others], taken), MONTH
 
         found: dict[str, str] = self._door.kept.get(f"places/{t.rma_id(rma)}", make)
         return found

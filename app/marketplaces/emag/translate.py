@@ -770,9 +770,12 @@ def _return_reason(rma: Json, line_id: str) -> str | None:
     return next((each for each in of_line if each), None) or _text(rma, "return_reason") or None
 
 
-def return_places(order_data: Json, returns: Sequence[Json]) -> dict[str, str]:
-    """Piece of a return -> piece of the order, for all returns of one order: the first return of a line has its first pieces, the next one
-    the next. A cancelled return keeps its place, so that no piece ever changes; whoever returns more than was sold begins anew.
+def return_places(
+    order_data: Json, returns: Sequence[Json], taken: Mapping[str, Taken] | None = None
+) -> dict[str, str]:
+    """Piece of a return -> piece of the order, for all returns of one order: the first return of a line has the first pieces that are still
+    there, the next one the next. A cancelled return keeps its place, so that no piece ever changes; whoever returns more than was sold begins
+    anew. `taken`: line id -> what we took out of the line.
     """
     found: dict[str, str] = {}
     used: dict[str, int] = {}
@@ -785,10 +788,18 @@ def return_places(order_data: Json, returns: Sequence[Json]) -> dict[str, str]:
             if line is None:
                 continue
             sold = _text(line, "id")
-            taken, whole = used.get(sold, 0), max(1, first_quantity(line))
-            used[sold] = taken + 1
-            found[piece_id(rma_id(rma), line_id, place)] = piece_id(order_data["id"], sold, taken % whole + 1)
+            here = _still_there(line, (taken or {}).get(sold))
+            at = here[used.get(sold, 0) % len(here)]
+            used[sold] = used.get(sold, 0) + 1
+            found[piece_id(rma_id(rma), line_id, place)] = piece_id(order_data["id"], sold, at)
     return found
+
+
+def _still_there(line: Json, taken: Taken | None) -> list[int]:
+    """The units of a line that can come back; never empty."""
+    of = taken.of if taken else max(1, first_quantity(line))
+    gone = taken.gone(quantity(line)) if taken else []
+    return [place for place in range(1, of + 1) if place not in gone] or [*range(1, of + 1)]
 
 
 # --- offers ------------------------------------------------------------------------------------------------------------

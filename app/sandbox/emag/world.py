@@ -543,8 +543,8 @@ class World:
             )
 
     def _take(self, order: Row, line_id: int, count: int, state: str) -> list[Row]:
-        """The last ones of a line; eMAG itself only counts."""
-        gone = self.alive(order["id"], line_id)[-count:]
+        """The first ones of a line: eMAG itself only counts, and whoever takes some takes the first."""
+        gone = self.alive(order["id"], line_id)[:count]
         for piece in gone:
             piece["state"] = state
         for line in order["products"]:
@@ -626,13 +626,21 @@ class World:
     def send_back(self, pieces: list[Row], status: int = 6) -> Row:
         """The buyer sends pieces of one order back; they are received unless `status` says otherwise."""
         order = self.orders[pieces[0]["order"]]
-        if order["status"] != 4 or any(piece["state"] != "shipped" or piece.get("rma") for piece in pieces):
-            raise refused("These pieces cannot be returned")
-        rma_id = self.number(289_000)
         by_line: dict[int, list[Row]] = {}
-        for piece in pieces:
+        for line_id in dict.fromkeys(piece["line"] for piece in pieces):
+            count = sum(piece["line"] == line_id for piece in pieces)
+            # A return names a product and how many, so nobody knows which: the first ones that are still there.
+            here = [
+                each
+                for each in self.alive(order["id"], line_id)
+                if each["state"] == "shipped" and "rma" not in each
+            ]
+            by_line[line_id] = here[:count]
+            if order["status"] != 4 or len(here) < count:
+                raise refused("These pieces cannot be returned")
+        rma_id = self.number(289_000)
+        for piece in (each for group in by_line.values() for each in group):
             piece["rma"] = rma_id
-            by_line.setdefault(piece["line"], []).append(piece)
         lines = {line["id"]: line for line in order["products"]}
         self.rmas[rma_id] = {
             "emag_id": rma_id,

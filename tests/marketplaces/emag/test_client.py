@@ -587,6 +587,20 @@ def test_two_returns_of_one_line_are_two_pieces(emag: Emag) -> None:
     assert [each.pieces[0].piece_external_id for each in seen] == pieces
 
 
+@pytest.mark.parametrize("before", ["cancelled", "refunded"])
+def test_a_return_is_never_of_a_piece_that_is_gone(emag: Emag, before: str) -> None:
+    client, pieces = emag.client(), emag.order(3)
+    if before == "cancelled":
+        client.cancel(pieces[:1], "out_of_stock")
+    client.ship(parcel(*pieces))
+    if before == "refunded":
+        assert client.refund(pieces[0], 790, "return").ok
+    units = emag.world.pieces[int(pieces[0].partition("/")[0])]
+    emag.world.send_back(units[1:2])
+    (seen,) = [each for page in client.returns_changed(hour_ago()) for each in page]
+    assert [each.piece_external_id for each in seen.pieces] == pieces[1:2]
+
+
 @pytest.mark.parametrize(("status", "saves"), [(2, 3), (3, 2), (6, 1)])
 def test_a_return_goes_to_finalized_step_by_step(emag: Emag, status: int, saves: int) -> None:
     client, pieces = emag.client(), emag.order()
