@@ -886,14 +886,21 @@ def test_a_full_lane_leaves_the_rest_for_later(mirakl: Mirakl) -> None:
         client.push_offers([known(was={"stock": 9})])
 
 
-def test_a_task_whose_turn_it_is_not_is_not_done(mirakl: Mirakl) -> None:
+@pytest.mark.parametrize(
+    ("there", "done"),
+    [(True, [False, True, True, True, False]), (False, [False, True, False, False, False])],
+    ids=["looks are full", "reports of errors are full"],
+)
+def test_a_task_whose_turn_it_is_not_is_not_done(mirakl: Mirakl, there: bool, done: list[bool]) -> None:
     from app.marketplaces.mirakl import PROVIDER
 
     door = mirakl.door(limiter=Limiter.in_memory(patience=0), lanes=PROVIDER.lanes)
     client = mirakl.client(door)
-    (told,) = client.push_offers([wanted()])
+    if there:
+        mirakl.offer(stock=10)
+    (told,) = client.push_offers([known(was={"stock": 10})])
     seen = [client.read_tasks([told.task or ""])[0] for _ in range(5)]
-    assert [each.done for each in seen] == [False, True, True, True, False]
+    assert [each.done for each in seen] == done
     assert 1 <= seen[-1].again_in <= 61
 
 
