@@ -157,14 +157,18 @@ class MiraklClient:
                 return
             turn = [("page_token", token)]
 
+    def _kept_as(self, name: str) -> str:
+        """Reference data belongs to the operator, shop and language that the settings name now."""
+        named = (self._settings.get(each) for each in ("host", "shop_id", "locale"))
+        return ":".join([name, *(str(each) for each in named)])
+
     def _reference(self, name: str, path: str, rows: str) -> list[t.Json]:
         """Data that Mirakl wants to be asked for once a day, shared by all workers. A language is part of what was asked."""
-        kept = f"{name}:{self._settings.get('shop_id')}:{self._settings.get('locale')}"
 
         def ask() -> tuple[list[t.Json], float]:
             return [dict(each) for each in t.rows(self._get(name, path, self._locale), rows)], DAY
 
-        found: list[t.Json] = self._door.kept.get(kept, ask)
+        found: list[t.Json] = self._door.kept.get(self._kept_as(name), ask)
         return found
 
     # --- the connection -------------------------------------------------------------------------------------------------
@@ -187,9 +191,8 @@ class MiraklClient:
 
     def _account(self) -> dict[str, object]:
         """A01 may be asked once a day (FACTS 1), a merchant checks oftener."""
-        name = f"account:{self._settings.get('shop_id')}"
         found: dict[str, object] = self._door.kept.get(
-            name, lambda: (t.shop_facts(self._get("account", "/account")), DAY)
+            self._kept_as("account"), lambda: (t.shop_facts(self._get("account", "/account")), DAY)
         )
         return found
 
@@ -365,7 +368,7 @@ class MiraklClient:
             return t.platform(self._get("platform", "/platform/configuration")).other_carriers, DAY
 
         try:
-            return bool(self._door.kept.get("other_carriers", ask))
+            return bool(self._door.kept.get(self._kept_as("other_carriers"), ask))
         except Unauthorised:
             raise
         except Refused:
@@ -629,7 +632,7 @@ class MiraklClient:
             if error.code == "pace.wait":
                 return m.Reason("mirakl.closed_dates_once_a_day")
             raise
-        self._door.kept.forget(f"account:{self._settings.get('shop_id')}")
+        self._door.kept.forget(self._kept_as("account"))
         return t.closed_answer(_json(answer, "close_shop"))
 
     # --- offers ------------------------------------------------------------------------------------------------------------

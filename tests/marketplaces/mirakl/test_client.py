@@ -336,6 +336,12 @@ def test_carriers_are_asked_for_once_a_day(mirakl: Mirakl) -> None:
     assert mirakl.faults.count("GET", "/shipping/carriers$") == 1
 
 
+def test_another_operators_carriers_are_asked_for_anew(mirakl: Mirakl) -> None:
+    mirakl.client().ship(parcel(*mirakl.order()))
+    mirakl.client(host="https://other.mirakl.example").ship(parcel(*mirakl.order()))
+    assert mirakl.faults.count("GET", "/shipping/carriers$") == 2
+
+
 def test_shipping_again_is_already_done(mirakl: Mirakl) -> None:
     (piece,) = mirakl.order()
     mirakl.client().ship(parcel(piece))
