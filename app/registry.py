@@ -53,6 +53,7 @@ class Capabilities:
     holiday: Literal["stock_zero", "on_hold", "closed_dates"] = "stock_zero"
     price_basis: Literal["gross", "net"] = "gross"
     offer_batch: int = 1
+    stock_rows: int | None = None  # offers in one call that carries stock, where fewer than offer_batch
     returns: bool = False
     cancel_reasons: Mapping[str, str] = field(default_factory=dict)  # our reason -> theirs
     creates_products: bool = False  # offers carry OfferWanted.product

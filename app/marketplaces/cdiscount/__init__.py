@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from app.marketplaces.cdiscount.client import BATCH, CdiscountClient
+from app.marketplaces.cdiscount.client import BATCH, OFFERS_AT_ONCE, CdiscountClient
 from app.marketplaces.cdiscount.settings import CdiscountSettings
 from app.marketplaces.cdiscount.translate import CANCEL_REASONS, CURRENCY
 from app.registry import Capabilities, Poll, Provider
@@ -19,6 +19,7 @@ CAN = Capabilities(
     holiday="stock_zero",
     price_basis="gross",
     offer_batch=BATCH,
+    stock_rows=OFFERS_AT_ONCE,
     # Whether the catalogue knows a GTIN is asked one by one.
     new_offer_batch=100,
     returns=False,
