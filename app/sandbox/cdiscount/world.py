@@ -79,6 +79,7 @@ class Conduct:
     gesture_percent: int = 60
     reject_packages: int = 0  # so many packages are rejected whole
     refuse_requests: bool = False  # cancellations are decided against the seller
+    lines_tell_requests: bool = True  # a line says CancelRequest until that is decided
     strange_products: dict[str, str] = field(default_factory=dict)  # GTIN -> error code of its sheet
 
 
@@ -429,8 +430,9 @@ class World:
             sum(self._worth(order["lines"][each], shipping=shipping) for each in chosen) if left else None
         )
         self.done("refund" if left else "cancel", order["id"], self.pieces_of(order, chosen), amount)
-        for each in chosen:
-            order["lines"][each]["status"] = "CancelRequest"
+        if self.conduct.lines_tell_requests:
+            for each in chosen:
+                order["lines"][each]["status"] = "CancelRequest"
         self.touch(order)
         return request
 

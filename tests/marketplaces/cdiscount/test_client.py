@@ -361,6 +361,34 @@ def test_a_deed_whose_answer_got_lost_is_read_back_and_never_doubled(
         assert client.read_refunded(pieces[0]) == refunded + amount
 
 
+@pytest.mark.parametrize(("deed", "status"), [("cancel", "InPreparation"), ("refund", "Delivered")])
+def test_a_request_that_the_order_does_not_show_is_found_in_the_list(
+    cdiscount: Cdiscount, deed: str, status: str
+) -> None:
+    cdiscount.world.conduct.lines_tell_requests = False
+    (piece,) = cdiscount.order(status=status)
+    client = cdiscount.client()
+    if deed == "cancel":
+        for already in (False, True):
+            (told,) = client.cancel([piece], "other")
+            assert (told.ok, told.pending, told.already) == (True, True, already)
+    else:
+        client.refund(piece, 790, "return")
+        assert client.read_refunded(piece) == 790
+    assert len(cdiscount.done(deed)) == 1
+
+
+def test_a_request_that_was_refused_may_be_asked_for_again(cdiscount: Cdiscount) -> None:
+    cdiscount.world.conduct.refuse_requests = True
+    pieces = cdiscount.order()
+    client = cdiscount.client()
+    for _ in range(2):
+        assert client.cancel(pieces, "other")[0].pending
+        cdiscount.settle()
+    assert len(cdiscount.done("cancel")) == 2
+    assert client.read_pieces(pieces)[0].state is m.PieceState.TO_SHIP
+
+
 def test_a_timeout_after_the_parcel_was_taken_is_unknown(cdiscount: Cdiscount) -> None:
     pieces = cdiscount.order()
     cdiscount.client().read_pieces(pieces)
