@@ -28,6 +28,14 @@ FATES: Final = (
     ("tracking", 4, 1), ("parts", 2, 1), ("the shop cancels", 2, 1), ("the buyer cancels", 1, 1), ("refund a part", 2, 1), ("comes back", 1, 1),
 )  # fmt: skip
 STEPS: Final = 4
+# Numbers that begin with 20 count in one's own house only, so no marketplace takes this one.
+HOMEMADE: Final = {
+    "name": "Annas Hausmischung, 50 g",
+    "sku": "HAUS-001",
+    "gtin": "2000000000015",
+    "price": "4.50",
+    "stock": 9,
+}
 WAIT_SECONDS: Final = 60.0
 LOOK_EVERY: Final = 0.3
 LOST_ANSWERS: Final = 2  # at each marketplace, after the deed was done
@@ -96,6 +104,7 @@ class MarketDay:
             can = registry.provider(key).can(simulator.settings)
             self.stalls.append(Stall(simulator, told[f"{key}_url"], made["connection"], can))
         self.machine.ask_often()
+        self.merchant.add_products([HOMEMADE])
         for sku in self.wares:
             self.merchant.change(sku, stock=60)
         wanted = set(self.wares)

@@ -331,8 +331,11 @@ def _write_down(
     close_cases(session, account_id=marketplace.account_id, subjects=well)
 
 
-def collect(session: Session, marketplace: Connection, client: AnswersLater, *, lease: int) -> int:
-    """Ask what became of offers that the marketplace took for processing. Answers how many are decided now.
+def collect(
+    session: Session, marketplace: Connection, client: AnswersLater, *, lease: int, hurry: float = 1.0
+) -> int:
+    """Ask what became of offers that the marketplace took for processing. Answers how many are decided now. `hurry`: how many times faster than a
+    real one a simulated marketplace lives.
 
     An offer that changes meanwhile is sent again under another task; what an old task says is not asked any more. A task that ends without a word
     about an offer has lost it: it is sent once more.
@@ -344,12 +347,13 @@ def collect(session: Session, marketplace: Connection, client: AnswersLater, *, 
         return 0
     decided = 0
     for seen in client.read_tasks(due):
-        decided += _decide(session, marketplace, seen)
+        again = timedelta(seconds=max(1.0, seen.again_in / hurry))
+        decided += _decide(session, marketplace, seen, again)
         session.commit()
     return decided
 
 
-def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen) -> int:
+def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen, again: timedelta) -> int:
     now = datetime.now(UTC)
     rows = session.execute(
         select(Offer, Product.sku)
@@ -360,7 +364,7 @@ def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen) -> int:
     ).all()
     if not seen.done:
         for offer, _ in rows:
-            offer.task_due_at = now + timedelta(seconds=max(1, seen.again_in))
+            offer.task_due_at = now + again
         return 0
     answers = {answer.sku: answer for answer in seen.answers}
     well: list[str] = []
@@ -371,7 +375,7 @@ def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen) -> int:
             offer.revision += 1  # what was sent is not there
             _postpone(offer, (answer and answer.reason) or m.Reason("offer.lost_in_process"), 1.0)
         elif answer.task is not None:
-            offer.task, offer.task_due_at = answer.task, now + timedelta(seconds=max(1, seen.again_in))
+            offer.task, offer.task_due_at = answer.task, now + again
         else:
             _end(session, marketplace, offer, answer, now, well)
     close_cases(session, account_id=marketplace.account_id, subjects=well)

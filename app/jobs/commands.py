@@ -272,7 +272,9 @@ class Outbox:
 
     def _offers(self, connection: Connection) -> None:
         if self.partner.provider.can(connection.settings).answers_later:
-            push_offers.collect(self.session, connection, self.partner.client, lease=self.lease)
+            push_offers.collect(
+                self.session, connection, self.partner.client, lease=self.lease, hurry=self.partner.hurry
+            )
         while push_offers.push(
             self.session,
             connection,

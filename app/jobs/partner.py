@@ -68,7 +68,7 @@ class Partner:
         self.command_id: int | None = None
         address = self.provider.address(connection.settings)
         own_address = connection.base_url not in {None, address}
-        factor = _factor(connection.base_url) if own_address else 1.0
+        self.hurry = factor = _factor(connection.base_url) if own_address else 1.0
         door = outbound.Door(
             connection=connection.id,
             base_url=connection.base_url or address or "",

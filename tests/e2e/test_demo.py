@@ -47,7 +47,7 @@ def left_in(folder: Path) -> list[str]:
 
 def test_both_sides_agree_after_a_short_day_and_nothing_stays_behind(short_folder: Path) -> None:
     done = subprocess.run(
-        DEMO, env=environment(short_folder), capture_output=True, text=True, timeout=170, check=False
+        DEMO, env=environment(short_folder), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
