@@ -261,7 +261,13 @@ class EmagClient:
             return None
 
     def _seen(self, data: t.Json) -> m.OrderSeen:
-        return t.order(data, self._platform, self._zone, self._first_id)
+        """Only when everything that is left came back it matters which units had been taken out before."""
+        taken = self._taken_of(data) if t.status_of(data) == t.RETURNED else None
+        return t.order(data, self._platform, self._zone, self._first_id, taken)
+
+    def _taken_of(self, data: t.Json) -> dict[str, t.Taken]:
+        ids = [str(line.get("id")) for line in t.lines(data)]
+        return {each: known for each in ids if (known := self._taken(str(data.get("id")), each)) is not None}
 
     def _order(self, operation: str, order_id: str) -> t.Json | None:
         if not order_id.isdigit():
@@ -516,12 +522,10 @@ class EmagClient:
 
     def _storno(self, data: t.Json, piece_id: str) -> m.PieceAnswer:
         last = sum(map(t.quantity, t.lines(data))) == 1
-        less = self._less(data, [piece_id])
-        change = (
-            t.saved(data, status=t.RETURNED)
-            if last
-            else t.reduced(data, less, status=t.FINALIZED, is_storno=True)
-        )
+        if last:
+            change = t.saved(data, status=t.RETURNED)
+        else:
+            change = t.reduced(data, self._less(data, [piece_id]), status=t.FINALIZED, is_storno=True)
         told = self._do("storno", "/order/save", change, "orders")
         if told.failed:
             return m.PieceAnswer(piece_id, False, reason=t.deed_refused("deed.not_allowed", told.text))
@@ -567,9 +571,7 @@ class EmagClient:
             asked = {"order_id": int(order_id)}
             pages = self._pages("returns_of_order", "/rma/read", asked, "rest", "emag_id")
             others = [each for page in pages for each in page if t.rma_order(each) == order_id]
-            ids = [str(line.get("id")) for line in t.lines(data)]
-            taken = {each: known for each in ids if (known := self._taken(order_id, each)) is not None}
-            return t.return_places(data, [rma, *others], taken), MONTH
+            return t.return_places(data, [rma, *others], self._taken_of(data)), MONTH
 
         found: dict[str, str] = self._door.kept.get(f"places/{t.rma_id(rma)}", make)
         return found

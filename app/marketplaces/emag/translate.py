@@ -378,8 +378,14 @@ def unpaid(data: Json) -> bool:
     return number(data.get("payment_mode_id")) in PREPAID and number(data.get("payment_status")) == 0
 
 
-def order(data: Json, platform: Platform, zone: tzinfo, first_id: int = 1) -> m.OrderSeen:
-    """One order. `first_id` is eMAG's id of our offer number 1."""
+def order(
+    data: Json,
+    platform: Platform,
+    zone: tzinfo,
+    first_id: int = 1,
+    taken: Mapping[str, Taken] | None = None,
+) -> m.OrderSeen:
+    """One order. `first_id` is eMAG's id of our offer number 1; `taken`: line id -> what we took out of the line."""
     order_id = _required(data, "id", "order")
     where = f"order.{order_id}"
     placed = when(data.get("date"), zone) or when(data.get("created"), zone)
@@ -392,7 +398,7 @@ def order(data: Json, platform: Platform, zone: tzinfo, first_id: int = 1) -> m.
         external_id=order_id,
         placed_at=placed,
         currency=_currency(data, platform),
-        pieces=tuple(_pieces(data, where, zone, first_id)),
+        pieces=tuple(_pieces(data, where, zone, first_id, taken or {})),
         billing=_address(data, "billing"),
         shipping=_address(data, "shipping"),
         country=platform.country,
@@ -408,16 +414,21 @@ def _currency(data: Json, platform: Platform) -> str:
     return named[0] if named else platform.currency
 
 
-def _pieces(data: Json, where: str, zone: tzinfo, first_id: int) -> Iterable[m.PieceSeen]:
-    """One piece for each unit that is left; of a line that is gone, all. Which units of a part are gone only the client knows."""
+def _pieces(
+    data: Json, where: str, zone: tzinfo, first_id: int, taken: Mapping[str, Taken]
+) -> Iterable[m.PieceSeen]:
+    """One piece for each unit that is left; of a line that is gone, all. Which units of a part are gone only the client knows (`taken`)."""
     prices = unit_prices(data, where)
     shipping = shipping_price(data)
     for line in lines(data):
         each = _line_piece(data, line, where, zone, first_id)
         left = quantity(line)
-        for place in range(1, (left or first_quantity(line)) + 1):
+        places: Iterable[int] = range(1, (left or first_quantity(line)) + 1)
+        if left and each.group in taken:
+            places = _still_there(line, taken[each.group])
+        for at, place in enumerate(places):
             line_prices = prices[each.group]
-            price = line_prices[place - 1] if place <= len(line_prices) else each.unit_price
+            price = line_prices[at] if at < len(line_prices) else each.unit_price
             yield replace(
                 each,
                 external_id=piece_id(data["id"], each.group, place),

@@ -434,7 +434,7 @@ class World:
         return [
             each
             for each in self.pieces[order_id]
-            if each["state"] in {"", "shipped"} and line_id in {None, each["line"]}
+            if each["state"] in {"", "shipped"} and not each["refunded"] and line_id in {None, each["line"]}
         ]
 
     def acknowledge(self, order_id: int) -> None:
@@ -459,7 +459,10 @@ class World:
         if new["status"] == 0:
             self._cancel_order(old, new)
         elif new["status"] == 5:
-            self._give_back(old, self.alive(old["id"]))
+            back = self.alive(old["id"])
+            self._give_back(old, back)
+            for piece in back:
+                piece["state"] = "returned"
             old["status"] = 5
         elif old["status"] == 4:
             self._storno(old, new, left)
@@ -539,7 +542,7 @@ class World:
             old["is_storno"] = True
             self._give_back(
                 old,
-                [p for line_id, count in less.items() for p in self._take(old, line_id, count, "returned")],
+                [p for line_id, count in less.items() for p in self._take(old, line_id, count, "shipped")],
             )
 
     def _take(self, order: Row, line_id: int, count: int, state: str) -> list[Row]:
@@ -550,12 +553,13 @@ class World:
         for line in order["products"]:
             if line["id"] == line_id:
                 line["quantity"] -= count
-                line["status"] = int(line["quantity"] > 0 or state == "returned")
+                line["status"] = int(line["quantity"] > 0 or state == "shipped")
         return gone
 
     def _give_back(self, order: Row, pieces: list[Row]) -> None:
+        """Paid back. A piece of a storno stays what it was: nothing has come back with it."""
         for piece in pieces:
-            piece |= {"state": "returned", "refunded": piece["price"]}
+            piece["refunded"] = piece["price"]
         self.done("refund", order["id"], pieces, sum(piece["price"] for piece in pieces))
 
     def finalize(self, order_id: int, tracking: str | None) -> None:

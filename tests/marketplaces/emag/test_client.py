@@ -536,6 +536,15 @@ def test_a_unit_is_refunded_by_a_storno_and_the_last_one_returns_the_order(
     assert [each["amount"] for each in emag.done("refund")] == [790, 790]
 
 
+def test_only_what_was_left_came_back_with_a_returned_order(emag: Emag) -> None:
+    client, pieces = emag.client(), emag.order(2)
+    client.ship(parcel(*pieces))
+    client.refund(pieces[0], 790, "return")
+    client.refund(pieces[1], 790, "return")
+    (seen,) = orders(client.orders_changed(hour_ago()))
+    assert {each.external_id: each.state for each in seen.pieces} == {pieces[1]: m.PieceState.RETURNED}
+
+
 @pytest.mark.parametrize("effect", [True, False])
 def test_a_lost_answer_to_a_refund_shows_in_what_was_refunded(emag: Emag, effect: bool) -> None:
     client, pieces = emag.client(), emag.order(2)
