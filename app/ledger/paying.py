@@ -92,7 +92,7 @@ def _earned_lately(session: Session, supplier_id: int, currency: str, now: datet
     lately = select(TRANSACTIONS.c.trade_id).where(
         TRANSACTIONS.c.supplier_id == supplier_id,
         TRANSACTIONS.c.kind == "release",
-        TRANSACTIONS.c.at > now - timedelta(days=RESERVE_DAYS),
+        TRANSACTIONS.c.at >= now - timedelta(days=RESERVE_DAYS),
     )
     found = by_trade(session, ACCOUNTS.c.currency == currency, ACCOUNTS.c.trade_id.in_(lately))
     return sum(earned_of(left) for left in found.values())
