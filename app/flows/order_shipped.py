@@ -110,6 +110,9 @@ def deliver_ship(
         {piece.external_id: piece for piece in client.read_pieces(due)} if command.repeated and due else {}
     )
     over = {*GONE, m.PieceState.CANCELLED, m.PieceState.RETURNED}
+    # The number of a parcel that the marketplace booked is in its answer: whoever missed that asks once more, and is told `already`.
+    booked = not wanted.tracking_number and _can_of(marketplace).books_parcels
+    over = {m.PieceState.CANCELLED, m.PieceState.RETURNED} if booked else over
     due = [key for key in due if key not in truth or truth[key].state not in over]
     answers = client.ship(replace(wanted, pieces=tuple(due))) if due else []
     if more:
@@ -291,7 +294,10 @@ def _tell_marketplace(
 
 
 def _can(session: Session, order: Order) -> Capabilities:
-    marketplace = session.get_one(Connection, order.connection_id)
+    return _can_of(session.get_one(Connection, order.connection_id))
+
+
+def _can_of(marketplace: Connection) -> Capabilities:
     return provider(marketplace.provider).can(marketplace.settings)
 
 

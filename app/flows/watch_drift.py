@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import select, text, update
+from sqlalchemy import or_, select, text, update
 from sqlalchemy.orm import Session
 
 from app import messages as m
@@ -52,11 +52,17 @@ def try_unknown_products_again(session: Session, marketplace: Connection) -> Non
 
 def compare(session: Session, marketplace: Connection, shown: Iterable[m.OfferShown]) -> int:
     """Hold one page of what is shown against what was sent. Answers how many offers had drifted."""
-    by_sku = {item.sku: item for item in shown}
+    page = list(shown)
+    by_sku = {item.sku: item for item in page}
+    # Where a marketplace does not keep our SKU, its own id of the offer tells which one it is.
+    by_ref = {item.external_ref: item for item in page if item.external_ref}
     rows = session.execute(
         select(Offer, Product)
         .join(Product, Product.id == Offer.product_id)
-        .where(Offer.connection_id == marketplace.id, Product.sku.in_(by_sku))
+        .where(
+            Offer.connection_id == marketplace.id,
+            or_(Product.sku.in_(by_sku), Offer.external_ref.in_(by_ref)),
+        )
         .order_by(Offer.id)
         .with_for_update(of=Offer)
     ).all()
@@ -69,7 +75,9 @@ def compare(session: Session, marketplace: Connection, shown: Iterable[m.OfferSh
             or offer.task is not None
         ):
             continue  # a newer wish is on its way; what is shown now says nothing
-        drifted += _hold_against(session, marketplace, offer, by_sku[product.sku or ""])
+        drifted += _hold_against(
+            session, marketplace, offer, by_sku.get(product.sku or "") or by_ref[offer.external_ref or ""]
+        )
     return drifted
 
 

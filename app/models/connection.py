@@ -45,7 +45,7 @@ class Connection(Model):
     shop_id: Mapped[Big | None]
     sync: Mapped[bool] = mapped_column(default=True)  # I6: off = send no offers, they stay as last sent
     holiday: Mapped[bool] = mapped_column(default=False)
-    offer_numbers: Mapped[int] = mapped_column(default=0)  # the last number given to an offer; never goes back
+    offer_numbers: Mapped[int] = mapped_column(default=0)  # the last one given to an offer; never goes back
     paused_until: Mapped[Time | None]
     last_sequence: Mapped[Big | None]
     last_event_at: Mapped[Time | None]

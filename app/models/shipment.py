@@ -22,7 +22,8 @@ class Shipment(Model):
     carrier_source: Mapped[Words]
     further: Mapped[bool] = mapped_column(default=False)
     held: Mapped[bool] = mapped_column(default=False)  # the marketplace is not told yet: something is missing
-    return_number: Mapped[Words | None]  # of the label for a return, where the marketplace wants it with the parcel
+    # Of the label for a return, where the marketplace wants it with the parcel.
+    return_number: Mapped[Words | None]
     return_carrier: Mapped[Words | None]
     piece_ids: Mapped[list[int]] = mapped_column(JSONB, default=list)
     created_at: Mapped[Time] = mapped_column(server_default=func.now())

@@ -153,10 +153,17 @@ class _Allocating:
         return self._likely(open_pieces, unshipped_first=False)[:quantity]
 
     def _likely(self, pieces: list[PieceTruth], *, unshipped_first: bool) -> list[PieceTruth]:
-        """The likeliest first; a piece whose goods are paid back, of which only the shipping is left, comes after all others."""
+        """The likeliest first; a piece whose goods are paid back, of which only the shipping is left, comes after all others.
+
+        Of pieces that have not left the last comes first: parcels take the first ones, so the two never mean the same.
+        """
         return sorted(
             pieces,
-            key=lambda piece: (not self._goods_left(piece), _rank(piece, unshipped_first=unshipped_first)),
+            key=lambda piece: (
+                not self._goods_left(piece),
+                _rank(piece, unshipped_first=unshipped_first),
+                -piece.id if piece.state in _UNSHIPPED else 0,
+            ),
         )
 
     def _spread(self, amount: int, pieces: Iterable[PieceTruth]) -> None:

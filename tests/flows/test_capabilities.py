@@ -130,6 +130,32 @@ def test_a_marketplace_that_books_the_parcel_gives_its_number_to_the_shop(ready:
     assert len(ready.session.scalars(select(Shipment)).all()) == 1
 
 
+def test_the_number_of_a_booked_parcel_is_fetched_when_its_answer_got_lost(ready: World, like: Like) -> None:
+    class Books(registry.provider("kaufland").client):  # type: ignore[misc]
+        calls = 0
+
+        def ship(self, shipment: m.ShipmentWanted) -> list[m.PieceAnswer]:
+            type(self).calls += 1
+            if type(self).calls == 1:
+                super().ship(dataclasses.replace(shipment, tracking_number=FIRST["number"], carrier="dhl"))
+                raise Unknown("outcome.unknown", operation="ship")
+            state = m.PieceState.SHIPPED
+            return [
+                m.PieceAnswer(each, True, already=True, state=state, tracking_number=FIRST["number"])
+                for each in shipment.pieces
+            ]
+
+    like(Books, books_parcels=True, partial_shipment=False)
+    made, order = placed(ready)
+    ready.in_shop("complete", order.id)
+    ready.work()
+    ready.hurry()
+    ready.work()
+    assert Books.calls == 2
+    assert numbers(ready, made) == [{FIRST["number"]}] * 2
+    assert [each["number"] for each in ready.shop.orders[order.id].tracking] == [FIRST["number"]]
+
+
 # --- acceptance --------------------------------------------------------------------------------------------------------------
 
 
