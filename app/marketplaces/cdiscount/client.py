@@ -558,10 +558,16 @@ class CdiscountClient:
 
     def push_offers(self, offers: Sequence[m.OfferWanted]) -> list[m.OfferAnswer]:
         """Hand over at most 1000 offers: one package for those of which only price and stock differ, one for the others (trap 3). An answer's
-        `task` is its package. Values are absolute and a package counts only when it is Ready, so a push that fails can be repeated.
+        `task` is its package. Values are absolute and a package counts only when it is Ready, so a push that fails can be repeated; when
+        something was taken before it failed, that is answered and the rest says `retry`.
         """
         push = _Push(self, offers)
-        push.run()
+        try:
+            push.run()
+        except Unavailable as error:
+            if not push.anything_done:
+                raise
+            push.later(error)
         return push.answers()
 
     def knows_product(self, gtin: str) -> bool:
@@ -728,6 +734,15 @@ class _Push:
                 self._answer(offer, m.OfferState.REFUSED, terms)
         elif terms is not None:
             self._push(terms)
+
+    @property
+    def anything_done(self) -> bool:
+        return any(each.task for each in self._answers.values())
+
+    def later(self, error: Unavailable) -> None:
+        """Octopia failed in the middle: whoever has no answer yet comes back later."""
+        for offer in self._open():
+            self._answer(offer, m.OfferState.WAITING, t.told(error), retry=True)
 
     def answers(self) -> list[m.OfferAnswer]:
         return [self._answers[sku] for sku in dict.fromkeys(offer.sku for offer in self._offers)]

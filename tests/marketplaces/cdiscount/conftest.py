@@ -33,8 +33,8 @@ class Cdiscount:
     faults: Faults
     kept: KeptInMemory = field(default_factory=KeptInMemory)
 
-    def door(self, **how: Any) -> Door:
-        how = {"kept": self.kept, "hosts": {"auth": self.url}} | how
+    def door(self, **more: Any) -> Door:
+        how: dict[str, Any] = {"kept": self.kept, "hosts": {"auth": self.url}} | more
         return Door(
             connection=1, base_url=f"{self.url}{PREFIX}", egress="public_https", allow_loopback=True, **how
         )

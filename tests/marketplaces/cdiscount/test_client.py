@@ -775,7 +775,7 @@ def test_offers_are_read_back_by_sku_and_all(cdiscount: Cdiscount) -> None:
 
 # --- product sheets ----------------------------------------------------------------------------------------------------------------
 
-MAPPED = {
+MAPPED: dict[str, Any] = {
     "categories": {"Tee": "0Z0102"},
     "product_texts": {"description": "attribute:Text"},
     "product_properties": {"3263": "attribute:Farbe"},
@@ -850,3 +850,20 @@ def test_a_full_lane_keeps_only_sheets_waiting(cdiscount: Cdiscount) -> None:
     assert (told["TEE-002"].retry, reason(told["TEE-002"])) == (True, "cdiscount.product_quota")
     assert str(told["TEE-003"].task).startswith("offers:")
     assert GTIN in cdiscount.world.products
+
+
+def test_what_was_taken_before_a_failure_is_not_sent_again(cdiscount: Cdiscount) -> None:
+    cdiscount.faults.add({"kind": "status", "path": "offer-packages$", "status": 503})
+    offers = [unknown(), wanted(sku="TEE-003")]
+    told = {each.sku: each for each in cdiscount.client(**MAPPED).push_offers(offers)}
+    assert str(told["TEE-001"].task).startswith("sheet:")
+    assert (told["TEE-003"].retry, reason(told["TEE-003"])) == (True, "partner.unreachable")
+
+
+def test_an_update_stays_taken_when_the_upsert_fails(cdiscount: Cdiscount) -> None:
+    cdiscount.on_sale()
+    cdiscount.faults.add({"kind": "status", "path": "offer-packages$", "body": "Upsert", "status": 429})
+    offers = [wanted(external_ref="TEE-001", stock=1, was=shown()), wanted(sku="TEE-003")]
+    told = {each.sku: each for each in cdiscount.client().push_offers(offers)}
+    assert str(told["TEE-001"].task).startswith("offers:")
+    assert told["TEE-003"].retry
