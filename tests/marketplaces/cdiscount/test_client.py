@@ -201,6 +201,18 @@ def test_changes_come_since_then_and_a_quarter_of_an_hour_before(cdiscount: Cdis
     assert flat(client.orders_changed(now + timedelta(minutes=16))) == []
 
 
+def test_once_a_day_the_last_two_days_are_read_again(cdiscount: Cdiscount) -> None:
+    clock = [0.0]
+    cdiscount.kept._clock = lambda: clock[0]
+    (piece,) = cdiscount.order()
+    cdiscount.world.orders[piece.partition("/")[0]]["updated_at"] -= timedelta(hours=47)
+    found = []
+    for seconds in (0, 86_000, 86_500):
+        clock[0] = seconds
+        found.append(len(flat(cdiscount.client().orders_changed(datetime.now(UTC)))))
+    assert found == [1, 0, 1]
+
+
 def test_pages_of_a_hundred_are_all_read(cdiscount: Cdiscount) -> None:
     ids = {cdiscount.order()[0] for _ in range(205)}
     seen = flat(cdiscount.client().orders_changed(hour_ago()))
