@@ -40,7 +40,7 @@ TOKEN_SHARE: Final = 0.9  # of its life, then a token is renewed (FACTS 1)
 STILL: Final = 30  # seconds between looks at a package
 STILL_SHEET: Final = 300  # and at a product sheet
 # Answers that carry a reason; the Door hands them to us instead of judging them.
-TOLD: Final = frozenset({400, 401, 403, 404, 409, 422})
+TOLD: Final = frozenset({400, 401, 403, 404, 409, 410, 422})
 
 _AUTH_PATH: Final = "/auth/realms/maas/protocol/openid-connect/token"
 _SENT: Final = frozenset({m.PieceState.SHIPPED, m.PieceState.DELIVERED, m.PieceState.RETURNED})
@@ -167,15 +167,15 @@ class CdiscountClient:
         return int(self._settings.get("handling_cap") or t.MOST_DAYS)
 
     def _listed_modes(self) -> list[str]:
-        """The account's delivery modes, read once a day. The endpoint may go (trap 7): then the merchant types them in."""
+        """The account's delivery modes, read once a day. The endpoint may go (trap 7): then there are none, until the merchant types them in."""
         if by_hand := self._settings.get("delivery_modes"):
             return list(by_hand)
-        return list(
-            self._door.kept.get(
-                "delivery_modes",
-                lambda: (t.delivery_modes(self.get("delivery_modes", "/sellers/delivery-modes")), DAY),
-            )
-        )
+        return list(self._door.kept.get("delivery_modes", self._read_modes))
+
+    def _read_modes(self) -> Made:
+        body = self.get("delivery_modes", "/sellers/delivery-modes", expect=(404, 410))
+        found = [] if body is None else t.delivery_modes(body)
+        return found, DAY if found else 0.0
 
     def _modes(self, listed: Sequence[str]) -> dict[str, tuple[int, int]]:
         s = self._settings
@@ -944,7 +944,8 @@ def _next_cursor(answer: Answer) -> str | None:
 
 def _last_segment(answer: Answer) -> str:
     """The id of a new package: the last part of Content-Location; the body is empty (FACTS 3)."""
-    return _header(answer, "content-location").partition("?")[0].rstrip("/").rpartition("/")[2]
+    where = _header(answer, "content-location") or _header(answer, "location")
+    return where.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
 def _quoted(identifier: str) -> str:

@@ -243,6 +243,8 @@ class CdiscountSettings(MarketplaceOptions):
                     for k, v in clean[name].items()
                     if v not in {None, ""}
                 }
+        if clean.get("handling_cap") is None:
+            clean.pop("handling_cap", None)  # left empty in the form: the usual limit
         clean["ecotax"] = _with_point(clean.get("ecotax")) or "0"
         return clean
 

@@ -741,6 +741,14 @@ def test_new_codes_of_modes_count_like_the_old_ones(cdiscount: Cdiscount) -> Non
     assert cdiscount.faults.count("GET", "delivery-modes") == 0
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_modes_that_octopia_lists_no_more_are_typed_in(cdiscount: Cdiscount, status: int) -> None:
+    cdiscount.faults.add({"kind": "status", "path": "delivery-modes", "status": status, "count": -1})
+    assert reason(cdiscount.client().check()) == "cdiscount.mode_missing"
+    assert reason(cdiscount.client().push_offers([OFFER])[0]) == "cdiscount.mode_missing"
+    assert cdiscount.client(delivery_modes=["TRK", "REG"]).check().ok
+
+
 def test_delivery_modes_are_read_once_a_day(cdiscount: Cdiscount) -> None:
     for _ in range(3):
         cdiscount.client().push_offers([OFFER])

@@ -30,13 +30,14 @@ def test_blanks_and_commas_are_forgiven() -> None:
         delivery_costs={" trk": "4,90", "REG": ""},
         ecotax="0,35",
         ecotax_field="",
+        handling_cap=None,
     )
     assert (found["client_id"], found["client_secret"], found["seller_id"]) == (
         "anna-client",
         "secret-of-anna",
         "98979",
     )
-    assert found["delivery_costs"] == {"TRK": "4.90"}
+    assert (found["delivery_costs"], found["handling_cap"]) == ({"TRK": "4.90"}, 5)
     assert (found["ecotax"], found["ecotax_field"]) == ("0.35", None)
 
 
