@@ -352,8 +352,13 @@ def _look(
 
 
 def _state_after(before: m.ReturnState | None, seen: m.ReturnState) -> m.ReturnState:
-    """A return that was settled stays settled, whatever an old look says."""
+    """A return that was settled stays settled, and one that has arrived has arrived, whatever an old look says.
+
+    Where a parcel and its return are told in two lists, one look says both: arrived from the one, announced from the other.
+    """
     settled = {m.ReturnState.ACCEPTED, m.ReturnState.REJECTED, m.ReturnState.CLOSED}
+    if before == m.ReturnState.ARRIVED and seen == m.ReturnState.ANNOUNCED:
+        return before
     return before if before in settled and seen not in settled else seen
 
 
