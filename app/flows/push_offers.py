@@ -132,26 +132,31 @@ def _compute(
     doubled = _doubled(session, marketplace, [product.sku for _, product in rows if product.sku])
     wanted: dict[int, m.OfferWanted] = {}
     for offer, product in rows:
+        there = _may_be_there(offer)
         verdict = rules.desired(
             _product_truth(product),
             _offer_rules(marketplace, shop, provider, offer, price_rule),
             reserved=held.get(product.id, 0),
             holiday=holiday,
-            on_sale_before=offer.external_ref is not None,
+            on_sale_before=there,
         )
         on_sale = doubled.get(product.sku or "")
         if on_sale is not None and (offer.external_ref is None or on_sale > 1):
             reason = m.Reason("product.sku_duplicate", {"sku": product.sku, "title": product.title})
             verdict = rules.Blocked(reason, take_down=offer.external_ref is not None)
-        unfinished = (
-            offer.sent_revision < offer.revision
-        )  # an earlier push may have made it, and we never heard
         wish = _wish(offer, verdict)
-        if wish is not None and offer.desired != wish:
+        if wish is None:
+            # What cannot be sent now must not be sent as it was wished for before either.
+            offer.desired, offer.sent_revision, offer.confirmed_revision = (
+                None,
+                offer.revision,
+                offer.revision,
+            )
+        elif offer.desired != wish:
             offer.desired, offer.revision = wish, offer.revision + 1
         if offer.desired is None or offer.sent_revision == offer.revision:
             continue
-        if offer.external_ref is None and not offer.desired["on"] and not unfinished:
+        if not there and not offer.desired["on"]:
             offer.sent_revision = offer.confirmed_revision = (
                 offer.revision
             )  # what is off and was never there needs no call
@@ -165,6 +170,12 @@ def _compute(
                 was=_was(offer),
             )
     return wanted
+
+
+def _may_be_there(offer: Offer) -> bool:
+    """On the marketplace, or on its way: an earlier push is processed there, or nobody heard what became of it. Then `off` must be told too."""
+    unheard = offer.desired is not None and offer.sent_revision < offer.revision
+    return offer.external_ref is not None or offer.task is not None or unheard
 
 
 def _was(offer: Offer) -> m.OfferShown | None:

@@ -1,0 +1,80 @@
+"""Bad luck and careless merchants at any marketplace: things end, change or are answered while something else is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from market_world import Market, market
+from sqlalchemy import select
+
+from app import jobs
+from app.extensions import db
+from app.models import Offer, Product
+from app.sandbox import simulators
+from app.sandbox.faults import Fault
+
+GTIN = "4012345678918"
+
+
+@pytest.fixture(params=sorted(simulators()))
+def at(request: pytest.FixtureRequest, app: Flask) -> Iterator[Market]:
+    with market(app, simulators()[request.param]) as found:
+        yield found
+
+
+def without_settling(at: Market) -> None:
+    """One round in which the marketplace takes for processing, and processes nothing."""
+    at.shop.outbox.deliver_due()
+    at.hurry()
+    jobs.drain_inbox(at.shop_connection)
+    jobs.drain_outbox(at.market_connection)
+    db.session.rollback()
+
+
+def new_product(at: Market) -> int:
+    at.control("products", [{"gtin": GTIN, "title": "Tee TEE-009"}])
+    at.product("TEE-009", GTIN)
+    return next(each.id for each in at.shop.products.values() if each.sku == "TEE-009")
+
+
+def on_sale(at: Market, sku: str) -> int:
+    shown = at.offers().get(sku)
+    return shown["stock"] if shown is not None and shown["on"] else 0
+
+
+def offer(sku: str) -> Offer:
+    return db.session.scalars(
+        select(Offer).join(Product, Product.id == Offer.product_id).where(Product.sku == sku)
+    ).one()
+
+
+@pytest.mark.parametrize("how", ["deleted", "off"])
+def test_what_ends_while_its_first_offer_is_processed_does_not_stay_on_sale(at: Market, how: str) -> None:
+    product = new_product(at)
+    without_settling(at)
+    end(at, product, how)
+    at.work()
+    assert on_sale(at, "TEE-009") == 0
+
+
+@pytest.mark.parametrize("effect", [True, False])
+def test_what_ends_after_its_first_offer_got_lost_does_not_go_on_sale(at: Market, effect: bool) -> None:
+    product = new_product(at)
+    for method in ("POST", "PUT", "PATCH"):
+        at.faults.add(Fault("status", status=503, method=method, effect=effect, count=-1))
+    without_settling(at)
+    at.faults.clear()
+    end(at, product, "deleted")
+    at.work()
+    assert on_sale(at, "TEE-009") == 0
+
+
+def end(at: Market, product: int, how: str) -> None:
+    if how == "off":
+        offer("TEE-009").on = False
+        offer("TEE-009").stale = True
+        db.session.commit()
+    else:
+        at.shop.delete_product(product, force=True)
