@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import redis
+from dying import Commits, Killed
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 from world import World
 
 from app import clock, jobs
@@ -41,10 +41,6 @@ SAME = {
 }
 
 
-class Killed(BaseException):
-    """What a process sees of kill -9: no handler catches it, no further commit happens."""
-
-
 class History:
     """`run(steps)` plays, `settle()` lets everything come to rest, `problems()` audits. `told` is what happened, for a failing seed."""
 
@@ -53,29 +49,13 @@ class History:
         self.random = random.Random(seed)
         self.told: list[str] = []
         self.wrong: list[str] = []
-        self._until_crash: int | None = None
         self._parcel = seed * 1000
         world.shop.outbox._time_scale = 0.0
-        self._let_commits_crash(monkeypatch)
+        self.commits = Commits(self.random, monkeypatch)
         missing = {} if world.shop.products else GTINS  # a second history goes on in the same world
         for number, (sku, gtin) in enumerate(missing.items()):
             world.product(sku, gtin, stock=(3, 12, 40)[number])
         world.work()
-
-    def _let_commits_crash(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        commit = Session.commit
-
-        def maybe(session: Session) -> None:
-            if self._until_crash is not None:
-                self._until_crash -= 1
-                if self._until_crash < 0:
-                    self._until_crash = None
-                    if self.random.random() < 0.3:
-                        commit(session)  # dies right after it
-                    raise Killed
-            commit(session)
-
-        monkeypatch.setattr(Session, "commit", maybe)
 
     # --- playing ----------------------------------------------------------------------------------------------------
 
@@ -231,13 +211,14 @@ class History:
 
     def _work(self, job: Callable[[int], None], connection: int) -> object:
         """One job of a worker that may die at any of its commits."""
-        self._until_crash = self.random.randrange(10) if self.random.random() < 0.3 else None
+        if self.random.random() < 0.3:
+            self.commits.kill_within(10)
         try:
             job(connection)
         except Killed:
             return "killed"
         finally:
-            self._until_crash = None
+            self.commits.spare()
             db.session.rollback()
             db.session.remove()
         return "done"

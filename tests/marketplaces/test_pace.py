@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -171,6 +172,7 @@ def one_push(at: Market, size: Size) -> dict[str, Any]:
     return {
         "calls": len(calls),
         "needed": math.ceil(size.skus / (at.can.stock_rows or at.can.offer_batch)),
+        "paths": dict(Counter(f"{call.method} {call.path}" for call in calls).most_common(4)),
         "all calls": len(at.faults.calls),
         "429": sum(call.status == 429 for call in at.faults.calls),
         "seconds": round(seconds, 1),
