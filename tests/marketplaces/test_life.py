@@ -9,11 +9,17 @@ import pytest
 from flask import Flask
 from market_world import GOODS, Market, market
 
+from app import registry
 from app.extensions import db
 from app.models import Connection
 from app.rules.reasons import sentence
 from app.sandbox import simulators
 from app.sandbox.faults import Fault
+
+# Not every partner has returns of goods that the seller ships.
+RETURNING = [
+    key for key, simulator in simulators().items() if registry.provider(key).can(simulator.settings).returns
+]
 
 
 @pytest.fixture(params=sorted(simulators()))
@@ -110,9 +116,8 @@ def test_a_refund_in_the_shop_gives_the_buyer_that_amount_or_a_reason(at: Market
     assert len(at.deeds("refund")) == int(at.can.refund_amounts)
 
 
+@pytest.mark.parametrize("at", RETURNING, indirect=True)
 def test_a_returned_piece_that_the_shop_refunds_is_settled_there(at: Market) -> None:
-    if not at.can.returns:
-        pytest.xfail("this partner has no returns of goods that the seller ships")
     order = at.buy(("TEE-001", 1))
     at.work()
     (here,) = at.orders_in_shop()
