@@ -23,8 +23,8 @@ pytestmark = pytest.mark.long
 IN_EVERY_RUN = 100
 NIGHTLY = 2000
 IN_ONE_WORLD = 20  # a world is dearer than a history
-AT_ONCE = 10  # so many are played before everything comes to rest and is audited
-STEPS = 12
+AT_ONCE = 20  # so many are played before everything comes to rest and is audited (nightly: each one)
+STEPS = 9
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
