@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
-from app.models import Connection, Offer, Order, OrderLine, OrderPiece, Product
+from app.models import Case, Command, Connection, Offer, Order, OrderLine, OrderPiece, Product
 from app.registry import AcceptsOrders, Capabilities
 from app.rules import status, stock
 from app.story import close_case, order_case, tell
@@ -23,7 +23,7 @@ WAITS = "order.awaits_acceptance"
 
 
 def want(session: Session, order: Order, can: Capabilities) -> None:
-    """An order, locked, wants an answer: give it by the merchant's rule, once for the pieces that wait now."""
+    """An order, locked, wants an answer: give it by the merchant's rule, once for every piece that waits."""
     pieces = _waiting(session, order)
     if not pieces:
         return
@@ -40,8 +40,20 @@ def want(session: Session, order: Order, can: Capabilities) -> None:
     _write(session, order, pieces, refused)
 
 
+def is_answered(session: Session, order: Order) -> None:
+    """A look at an order, locked, that wants no answer any more: it was given in the back office, or the buyer has cancelled."""
+    close_case(session, account_id=order.account_id, subject=f"order/{order.id}", code=WAITS)
+
+
 def by_hand(session: Session, order: Order, *, accept: bool) -> bool:
-    """The merchant decides about everything that waits. Answers whether anything did."""
+    """The merchant decides about everything that waits for him. Answers whether anything did: announced pieces may also wait for a payment, and
+    an answer that nobody asked for would be missing when it is asked for.
+    """
+    asked = select(Case.id).where(
+        Case.subject == f"order/{order.id}", Case.code == WAITS, Case.state == "open"
+    )
+    if session.scalar(asked.where(Case.account_id == order.account_id)) is None:
+        return False
     pieces = _waiting(session, order)
     return bool(pieces) and _write(session, order, pieces, [] if accept else pieces)
 
@@ -55,7 +67,9 @@ def deliver(
     wanted = _by_id(session, [*command.payload["accept"], *refused])
     accepted_ids = [piece.external_id for piece in wanted if piece.id not in refused]
     refused_ids = [piece.external_id for piece in wanted if piece.id in refused]
-    root_id = order.external_id
+    # The marketplace knows only the order itself, not the one that we made of pieces that joined it later.
+    root = session.get_one(Order, order.parent_id) if order.parent_id is not None else order
+    root_id = root.external_id
     session.commit()
     answer = client.accept_order(root_id, accepted_ids, refused_ids)
     return _answered(session, command, answer, refused)
@@ -86,7 +100,7 @@ def _answered(
 
 
 def _write(session: Session, order: Order, pieces: list[OrderPiece], refused: list[OrderPiece]) -> bool:
-    """The key names the first piece: pieces that join the order later are answered on their own. False: it was answered before."""
+    """One answer for these pieces; those that join the order later are answered on their own."""
     refuse = [piece.id for piece in refused]
     accept = [piece.id for piece in pieces if piece.id not in refuse]
     key = f"accept_order:{pieces[0].id}"
@@ -96,10 +110,15 @@ def _write(session: Session, order: Order, pieces: list[OrderPiece], refused: li
 
 
 def _waiting(session: Session, order: Order) -> list[OrderPiece]:
+    """Pieces that wait and that no answer was written for: some may have joined the order after one was."""
+    written = select(Command.payload).where(Command.order_id == order.id, Command.kind == "accept_order")
+    named = {
+        piece for payload in session.scalars(written) for piece in (*payload["accept"], *payload["refuse"])
+    }
     query = select(OrderPiece).where(
         OrderPiece.order_id == order.id, OrderPiece.state == m.PieceState.ANNOUNCED
     )
-    return list(session.scalars(query.order_by(OrderPiece.id)))
+    return [each for each in session.scalars(query.order_by(OrderPiece.id)) if each.id not in named]
 
 
 def _by_id(session: Session, ids: list[int]) -> list[OrderPiece]:

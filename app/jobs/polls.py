@@ -188,10 +188,13 @@ class Polls:
             self.session.commit()  # child orders are locked before the retailer's order, never after it
             trade_returned.tell_suppliers(self.session, touched)
             return
+        can = self.partner.provider.can(connection.settings)
         for order in order_placed.receive(self.session, connection, seen):
             order_cancelled.from_marketplace(self.session, order)
             if seen.awaits_acceptance:
-                order_accepted.want(self.session, order, self.partner.provider.can(connection.settings))
+                order_accepted.want(self.session, order, can)
+            elif can.acceptance != "none":
+                order_accepted.is_answered(self.session, order)
 
     def _failed(self, schedule_id: int, error: ShopbridgeError, every: int) -> None:
         """The window of the look is not moved on, so nothing that was missed is lost. What cannot be read needs a person, not a hurry."""

@@ -282,6 +282,50 @@ def test_what_the_merchant_decides_by_hand_is_told(ready: World, asks: type[Asks
     assert not order_accepted.by_hand(ready.session(), order, accept=not accept)
 
 
+def test_a_piece_that_joins_while_the_answer_is_under_way_is_answered_too(
+    ready: World, asks: type[Asks]
+) -> None:
+    settings(ready, accept_orders="by_hand")
+    ready.order(("TEE-001", 2, 790))
+    ready.work()
+    order = ready.session.scalars(select(Order)).one()
+    first, late = ready.session.scalars(select(OrderPiece).order_by(OrderPiece.id)).all()
+    for late.state in ("to_ship", "announced", "announced"):
+        ready.session.flush()
+        order_accepted.by_hand(ready.session(), order, accept=True)
+    written = select(Command.payload).where(Command.kind == "accept_order").order_by(Command.id)
+    assert [each["accept"] for each in ready.session.scalars(written)] == [[first.id], [late.id]]
+
+
+def test_what_joined_an_order_is_answered_under_the_orders_own_number(ready: World, asks: type[Asks]) -> None:
+    settings(ready, accept_orders="by_hand")
+    made = ready.order(("TEE-001", 1, 790))
+    ready.work()
+    root = ready.session.scalars(select(Order)).one()
+    child = Order(
+        account_id=root.account_id,
+        connection_id=root.connection_id,
+        external_id=f"{root.external_id}/2",
+        key=f"{root.key}/2",
+        parent_id=root.id,
+        country=root.country,
+        currency=root.currency,
+        placed_at=root.placed_at,
+        shop_id=root.shop_id,
+        stopped=False,
+    )
+    ready.session.add(child)
+    ready.session.flush()
+    for piece in ready.session.scalars(select(OrderPiece)):
+        piece.order_id = child.id
+    ready.session.commit()
+    ready.work()
+    assert order_accepted.by_hand(ready.session(), child, accept=True)
+    ready.session.commit()
+    ready.work(poll=False)
+    assert [number for number, *_ in asks.told] == [made["id_order"]]
+
+
 # --- cancellations and refunds -------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from app import jobs
 from app.extensions import db
-from app.models import Offer, Product
+from app.flows import order_accepted
+from app.models import Command, Connection, Offer, Order, Product
 from app.sandbox import simulators
 from app.sandbox.faults import Fault
 
@@ -41,7 +42,7 @@ def new_product(at: Market) -> int:
 
 def on_sale(at: Market, sku: str) -> int:
     shown = at.offers().get(sku)
-    return shown["stock"] if shown is not None and shown["on"] else 0
+    return int(shown["stock"]) if shown is not None and shown["on"] else 0
 
 
 def offer(sku: str) -> Offer:
@@ -78,3 +79,26 @@ def end(at: Market, product: int, how: str) -> None:
         db.session.commit()
     else:
         at.shop.delete_product(product, force=True)
+
+
+def test_an_order_that_nobody_answered_is_no_question_any_more_once_the_buyer_cancels(at: Market) -> None:
+    if at.can.acceptance not in {"order", "pieces"}:
+        pytest.skip("orders want no decision here")
+    found = db.session.get_one(Connection, at.market_connection)
+    found.settings = {**found.settings, "accept_orders": "by_hand"}
+    db.session.commit()
+    order = at.buy(("TEE-001", 1))
+    at.work(rounds=3)
+    assert at.cases() == ["order.awaits_acceptance"]
+    at.control("cancel", {"order": order["order"]})
+    at.work(rounds=3)
+    assert at.cases() == []
+
+
+def test_an_answer_that_nobody_asked_for_is_not_given(at: Market) -> None:
+    at.buy(("TEE-001", 1), state="announced")
+    at.work(rounds=3)
+    for order in db.session.scalars(select(Order)):
+        before = len(db.session.scalars(select(Command)).all())
+        assert not order_accepted.by_hand(db.session(), order, accept=True)
+        assert len(db.session.scalars(select(Command)).all()) == before
