@@ -37,6 +37,7 @@ from app.models import (
     Connection,
     Heartbeat,
     Idempotency,
+    KeptValue,
     LedgerAccount,
     Order,
     Pairing,
@@ -281,6 +282,7 @@ def forget(session: Session, now: datetime) -> None:
     reservations.close_contained(session)
     session.execute(delete(Attempt).where(Attempt.started_at < now - timedelta(days=90)))
     session.execute(delete(Pairing).where(Pairing.expires_at < now - timedelta(days=1)))
+    session.execute(delete(KeptValue).where(KeptValue.until < now))
     session.execute(delete(Idempotency).where(Idempotency.created_at < now - timedelta(days=2)))
     session.commit()
     log.info("purged", bodies=bodies, addresses=addresses)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -32,7 +33,10 @@ import requests
 import urllib3
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
+from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -41,7 +45,7 @@ from urllib3.util.connection import create_connection
 
 from app.egress import Egress, check_url, checked_addresses
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable, Unknown
-from app.kept import Kept, KeptInMemory, store
+from app.kept import Kept, KeptInMemory
 from app.logs import is_secret_name, redact, redact_text
 
 __all__ = ["Answer", "AttemptNote", "Breaker", "Door", "Egress", "Limiter", "check_url"]
@@ -109,7 +113,7 @@ class Limiter:
     @classmethod
     def on_redis(cls, url: str, *, patience: float = 2.0) -> Self:
         """`patience`: seconds a call may wait here before it goes back to the queue."""
-        pool = store(url).connection_pool
+        pool = _redis(url).connection_pool
         return cls(
             RedisStorage(url, connection_pool=pool, wrap_exceptions=True, key_prefix="pace"),
             patience=patience,
@@ -172,7 +176,7 @@ class Breaker:
         """The breaker of one connection, shared by all workers."""
         try:
             storage = pybreaker.CircuitRedisStorage(
-                pybreaker.STATE_CLOSED, store(url), namespace=f"breaker:{connection}"
+                pybreaker.STATE_CLOSED, _redis(url), namespace=f"breaker:{connection}"
             )
         except RedisError as error:
             log.warning("nobody rests: the store of the breakers does not answer (%s)", error)
@@ -209,6 +213,12 @@ class Breaker:
         if opened_at is None:
             return 0.0
         return (opened_at + timedelta(seconds=self._rest) - datetime.now(UTC)).total_seconds()
+
+
+@cache
+def _redis(url: str) -> Redis:
+    """One client for each store. It gives up early: a store that is ill must not slow the calls it is there to protect."""
+    return Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=0.5, retry=Retry(NoBackoff(), 0))
 
 
 class Door:

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from app import outbound, plan
 from app.errors import ShopbridgeError, Unauthorised, Unavailable
-from app.extensions import db, safe
-from app.kept import KeptOnRedis, store
+from app.extensions import db
+from app.jobs.keeping import KeptInDatabase
 from app.models import Attempt, Connection
 from app.models.columns import table_of
 from app.registry import provider
@@ -83,7 +83,7 @@ class Partner:
                 for name, url in self.provider.hosts.items()
             },
             lanes={name: outbound.faster(pace, factor) or pace for name, pace in self.provider.lanes.items()},
-            kept=KeptOnRedis(store(current_app.config["REDIS_URL"]), safe.vault, connection.id),
+            kept=KeptInDatabase(db.engine, connection.id),
         )
         secrets = connection.secrets or {}
         settings = {

@@ -4,6 +4,7 @@ from app.models.account import Account, ApiToken, Idempotency, Pairing
 from app.models.command import Attempt, Command
 from app.models.connection import Connection, Heartbeat, Manifest, Schedule
 from app.models.event import Event
+from app.models.kept import KeptValue
 from app.models.ledger import (
     GUARDS,
     LedgerAccount,
@@ -33,6 +34,7 @@ __all__ = [
     "Event",
     "Heartbeat",
     "Idempotency",
+    "KeptValue",
     "LedgerAccount",
     "LedgerEntry",
     "LedgerTransaction",

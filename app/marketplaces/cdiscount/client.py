@@ -643,19 +643,18 @@ class CdiscountClient:
 
     def remember(self, package: str, offers: Mapping[str, Mapping[str, object]]) -> None:
         """What a package says, until its results are gone: Octopia's own answer names only references."""
-        self._door.kept.get(f"package:{package}", lambda: (dict(offers), RESULTS_KEPT))
+        self._door.kept.keep(f"package:{package}", dict(offers), RESULTS_KEPT)
 
     def remembered(self, package: str) -> dict[str, dict[str, Any]]:
-        found = self._door.kept.get(f"package:{package}", lambda: ({}, 0.0))
+        found = self._door.kept.peek(f"package:{package}") or {}
         return found if isinstance(found, dict) else {}
 
     def stands(self, sku: str, mark: str) -> None:
         """Remember how this offer was last sent whole: Octopia does not show all of it."""
-        self._door.kept.forget(f"upserted:{sku}")
-        self._door.kept.get(f"upserted:{sku}", lambda: (mark, REMEMBERED))
+        self._door.kept.keep(f"upserted:{sku}", mark, REMEMBERED)
 
     def standing_of(self, sku: str) -> str | None:
-        found = self._door.kept.get(f"upserted:{sku}", lambda: (None, 0.0))
+        found = self._door.kept.peek(f"upserted:{sku}")
         return found if isinstance(found, str) else None
 
     def read_tasks(self, tasks: Sequence[str]) -> list[m.TaskSeen]:

@@ -152,11 +152,10 @@ class EmagClient:
                 return
 
     def _keep(self, name: str, value: object, seconds: float = MONTH) -> None:
-        self._door.kept.forget(name)
-        self._door.kept.get(name, lambda: (value, seconds))
+        self._door.kept.keep(name, value, seconds)
 
     def _kept(self, name: str) -> Any:
-        return self._door.kept.get(name, lambda: (None, 0.0))
+        return self._door.kept.peek(name)
 
     # --- the connection -------------------------------------------------------------------------------------------------
 

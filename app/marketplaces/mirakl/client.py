@@ -282,15 +282,14 @@ class MiraklClient:
 
     def _hint(self, line_id: str) -> list[int]:
         """Which pieces of a line we asked to cancel: Mirakl only counts, and whoever asked for the second piece must see the second one go."""
-        found: list[int] = self._door.kept.get(f"cancelled:{line_id}", lambda: ([], 0.0))
+        found: list[int] = self._door.kept.peek(f"cancelled:{line_id}") or []
         return found
 
     def _keep_hint(self, line_id: str, numbers: Sequence[int]) -> None:
         """Written before the call, so that it also helps when the answer gets lost."""
         known = self._hint(line_id)
-        self._door.kept.forget(f"cancelled:{line_id}")
         both = [*known, *(each for each in numbers if each not in known)]
-        self._door.kept.get(f"cancelled:{line_id}", lambda: (both, HINTED))
+        self._door.kept.keep(f"cancelled:{line_id}", both, HINTED)
 
     # --- deeds -------------------------------------------------------------------------------------------------------------
 
@@ -714,8 +713,7 @@ class MiraklClient:
     def _remember(self, task: str, offers: Sequence[m.OfferWanted]) -> None:
         """What the import was told: it answers with counts and errors, not with the offers that went well."""
         told = [t.kept_offer(each) for each in offers]
-        self._door.kept.forget(f"task:{task}")
-        self._door.kept.get(f"task:{task}", lambda: (told, REMEMBERED))
+        self._door.kept.keep(f"task:{task}", told, REMEMBERED)
 
     def read_tasks(self, tasks: Sequence[str]) -> list[m.TaskSeen]:
         """What became of imports. One whose turn it is not yet (Mirakl allows so many looks a minute) is simply not done."""
@@ -742,7 +740,7 @@ class MiraklClient:
         if not seen.over:
             return m.TaskSeen(task, False, again_in=ways.again_in)
         wrong = t.report(self._report(ways, number)) if seen.has_report else {}
-        told = self._door.kept.get(f"task:{task}", lambda: ([], 0.0))
+        told = self._door.kept.peek(f"task:{task}") or []
         return m.TaskSeen(task, True, tuple(self._results(seen, told, wrong)))
 
     def _report(self, ways: _Ways, number: str) -> bytes:

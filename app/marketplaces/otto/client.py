@@ -86,14 +86,14 @@ class OttoClient:
     def _legacy_token(self) -> Made:
         """By the refresh token where there is one. It works once, so it is forgotten before it is used."""
         kept = self._door.kept
-        refresh = kept.get("refresh_token", lambda: (None, 0.0))
+        refresh = kept.peek("refresh_token")
         kept.forget("refresh_token")
         body = self._refreshed(refresh) if refresh else None
         if body is None:
             names = {name: self._settings[name] for name in ("username", "password")}
             body = self._grant("/v1/token", grant_type="password", client_id=_LEGACY_CLIENT, **names)
         if again := t.text(body, "refresh_token"):
-            kept.get("refresh_token", lambda: (again, _seconds(body, "refresh_expires_in", 7200)))
+            kept.keep("refresh_token", again, _seconds(body, "refresh_expires_in", 7200))
         return _access(body)
 
     def _refreshed(self, refresh: str) -> t.Json | None:

@@ -212,6 +212,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('refused','dead')"),
     )
     op.create_table(
+        "kept",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("connection_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["connection_id"], ["connection.id"], name=op.f("fk_kept_connection_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_kept")),
+        sa.UniqueConstraint("connection_id", "name", name=op.f("uq_kept_connection_id_name")),
+    )
+    op.create_index("ix_kept_until", "kept", ["until"], unique=False)
+    op.create_table(
         "manifest",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("account_id", sa.BigInteger(), nullable=False),
@@ -1344,6 +1358,8 @@ def downgrade() -> None:
     op.drop_index("ix_orders_fetch", table_name="orders", postgresql_where=sa.text("fetch_by IS NOT NULL"))
     op.drop_table("orders")
     op.drop_table("manifest")
+    op.drop_index("ix_kept_until", table_name="kept")
+    op.drop_table("kept")
     op.drop_index(
         "ix_event_stuck", table_name="event", postgresql_where=sa.text("state IN ('refused','dead')")
     )
