@@ -43,7 +43,7 @@ def switch(session: Session, account: Account, on: bool, marketplace: Connection
         where.append(Offer.connection_id == marketplace.id)
     done = session.execute(update(Offer).where(*where).values(stale=True, next_attempt_at=func.now()))
     for each in [marketplace] if marketplace is not None else _marketplaces(session, account):
-        _close(session, each, on)
+        _close(session, each, account.holiday or each.holiday)
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 
@@ -81,7 +81,7 @@ def _marketplaces(session: Session, account: Account) -> Sequence[Connection]:
 
 
 def _close(session: Session, marketplace: Connection, on: bool) -> None:
-    """Where the marketplace knows closed dates, one deed for each switch; they go out in order."""
+    """Where the marketplace knows closed dates, one deed for each switch; they go out in order. On: by either switch, as for the stock."""
     if provider(marketplace.provider).can(marketplace.settings).holiday == "closed_dates":
         outbox.write(
             session,

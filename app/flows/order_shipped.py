@@ -305,7 +305,8 @@ def _note_returns(session: Session, order: Order, told: tuple[m.TrackingSeen, ..
     """Numbers of return labels, each to one parcel: the first to the first. They come with the parcel, or somebody types them in later."""
     query = select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id)
     shipments = session.scalars(query).all() if told else ()
-    used = {each.return_number for each in shipments}
+    # The number on a parcel itself, typed in once more, would send the buyer's parcel back to the buyer.
+    used = {number for each in shipments for number in (each.return_number, each.tracking_number)}
     bare = [each for each in shipments if each.return_number is None and each.tracking_number]
     for parcel in told:
         number = tracking.normalise(parcel.number)

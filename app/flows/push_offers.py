@@ -317,14 +317,15 @@ def _write_down(
             reason = answer.reason if answer and answer.reason else m.Reason("offer.waiting")
             _postpone(offer, reason, scale)
             continue
-        offer.sent, offer.sent_at, offer.attempts = offer.desired, now, 0
+        offer.sent, offer.sent_at = offer.desired, now
         offer.sent_revision = revisions[offer.id]
         offer.task, offer.task_due_at = answer.task, now if answer.task else None
         if answer.task is not None:
             well.append(subject)
             if want.on and offer.state != m.OfferState.OFF:
                 _say(offer, m.OfferState.WAITING, m.Reason("offer.in_process"))
-            continue
+            continue  # taken is not done: who loses it again and again is asked less and less often
+        offer.attempts = 0
         if not answer.ok:
             reason = answer.reason or m.Reason("offer.refused")
             _say(offer, answer.state, reason)
@@ -384,7 +385,8 @@ def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen, again: 
         answer = answers.get(str((offer.sent or {}).get("sku") or sku))
         if answer is None or answer.retry:
             offer.revision += 1  # what was sent is not there
-            _postpone(offer, (answer and answer.reason) or m.Reason("offer.lost_in_process"), 1.0)
+            reason = (answer and answer.reason) or m.Reason("offer.lost_in_process")
+            _postpone(offer, reason, 1.0, most=PARTNER_DOWN)
         elif answer.task is not None:
             offer.task, offer.task_due_at = answer.task, now + again
         else:
@@ -402,6 +404,7 @@ def _end(
     well: list[str],
 ) -> None:
     """What the marketplace decided about one offer."""
+    offer.attempts = 0
     if answer.shown is not None and answer.shown.external_ref:
         offer.external_ref = answer.shown.external_ref
     if not answer.ok:

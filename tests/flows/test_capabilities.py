@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -111,6 +111,20 @@ def test_a_parcel_without_its_return_number_is_held_and_told_as_soon_as_it_is_th
     assert ready.cases() == []
     (shipment,) = ready.session.scalars(select(Shipment)).all()
     assert (shipment.return_number, shipment.return_carrier) == (BACK["number"], "dhl")
+
+
+def test_the_number_of_a_parcel_is_not_the_one_of_its_return(ready: World, like: Like) -> None:
+    like(return_tracking=True)
+    made, order = placed(ready)
+    ready.in_shop("complete", order.id, tracking=FIRST)
+    ready.work()
+    ready.in_shop("return_label", order.id, **FIRST)
+    ready.work()
+    assert numbers(ready, made) == [set(), set()]
+    assert ready.cases() == ["ship.return_tracking_required"]
+    ready.in_shop("return_label", order.id, **BACK)
+    ready.work()
+    assert numbers(ready, made) == [{FIRST["number"]}] * 2
 
 
 def test_a_marketplace_that_books_the_parcel_gives_its_number_to_the_shop(ready: World, like: Like) -> None:
@@ -502,6 +516,29 @@ def test_an_offer_that_a_task_forgot_is_sent_again(world: World, later: type[Lat
     assert world.session.scalars(select(Offer.state)).all() == ["on_sale"]
 
 
+def test_a_marketplace_that_loses_an_offer_again_and_again_is_asked_less_often(
+    world: World, later: type[Later]
+) -> None:
+    later.done = True
+    later.results["TEE-001"] = None
+    world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    for tries in (1, 2):
+        ask_tasks(world)
+        world.session.expire_all()
+        (offer,) = world.session.scalars(select(Offer)).all()
+        assert (offer.attempts, offer.reason_code) == (tries, "offer.lost_in_process")
+        waits = (offer.next_attempt_at - datetime.now(UTC)).total_seconds()
+        assert (waits > 60) is (tries > 1)
+        world.hurry()
+        world.work()
+    later.results.clear()
+    world.hurry()
+    world.work()
+    ask_tasks(world)
+    assert world.session.scalars(select(Offer.attempts)).all() == [0]
+
+
 def test_a_change_meanwhile_goes_out_at_once_and_the_newest_task_counts(
     world: World, later: type[Later]
 ) -> None:
@@ -578,6 +615,23 @@ def test_closed_dates_are_told_where_there_are_any(ready: World, like: Like) -> 
         assert ready.cases() == (["holiday.locked"] if on else [])
     assert [since is not None for since, _ in told] == [True, False]
     assert told[1] == (None, None)
+
+
+def test_a_shop_stays_closed_until_both_holidays_are_over(ready: World, like: Like) -> None:
+    told: list[bool] = []
+
+    class Closes(registry.provider("kaufland").client):  # type: ignore[misc]
+        def close_shop(self, since: Any, until: Any) -> None:
+            told.append(since is not None)
+
+    like(Closes, holiday="closed_dates")
+    account = ready.session.get_one(Account, ready.account.id)
+    here = ready.session.get_one(Connection, ready.kaufland_connection)
+    for on, marketplace in ((True, None), (True, here), (False, here), (False, None)):
+        holiday.switch(ready.session(), account, on, marketplace)
+        ready.session.commit()
+        ready.work()
+    assert told == [True, True, True, False]
 
 
 def test_nothing_of_this_touches_a_marketplace_that_needs_none_of_it(ready: World) -> None:
