@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate, validates
 
 from app.errors import Invalid
 from app.rules import pricing
+
+
+def _tidy(text: str) -> str:
+    """Without blanks around it, hard blanks as plain ones, and without characters that nobody sees (the database refuses one of them)."""
+    plain = (" " if each.isspace() and each != "\n" else each for each in text)
+    return "".join(each for each in plain if each.isprintable() or each == "\n").strip()
 
 
 def _said(german: str, english: str) -> dict[str, str]:
@@ -120,6 +126,21 @@ class MarketplaceOptions(Schema):
             ),
         },
     )
+
+    @pre_load
+    def without_pasted_blanks(self, data: Any, **_: Any) -> Any:
+        """Texts are pasted from mails and web pages. A password may well begin with a blank, so of secrets only what nobody can type is taken."""
+        if not isinstance(data, dict):
+            return data
+        secret = {name for name, field in self.fields.items() if field.metadata.get("secret")}
+        return {
+            name: value
+            if not isinstance(value, str)
+            else value.replace("\0", "")
+            if name in secret
+            else _tidy(value)
+            for name, value in data.items()
+        }
 
     @validates("price_rule")
     def price_rule_makes_sense(self, value: Any, **_: Any) -> None:

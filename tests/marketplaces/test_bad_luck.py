@@ -9,7 +9,7 @@ from flask import Flask
 from market_world import Market, market
 from sqlalchemy import select
 
-from app import jobs
+from app import jobs, registry
 from app.extensions import db
 from app.flows import order_accepted
 from app.models import Command, Connection, Offer, Order, Product
@@ -102,3 +102,15 @@ def test_an_answer_that_nobody_asked_for_is_not_given(at: Market) -> None:
         before = len(db.session.scalars(select(Command)).all())
         assert not order_accepted.by_hand(db.session(), order, accept=True)
         assert len(db.session.scalars(select(Command)).all()) == before
+
+
+@pytest.mark.parametrize("key", sorted(simulators()))
+def test_what_is_pasted_with_blanks_and_unseen_characters_is_the_same_setting(key: str) -> None:
+    schema, given = registry.provider(key).settings(), dict(simulators()[key].settings)
+    texts = {
+        name: f" \u00a0{value}\0\u200b\t"
+        for name, value in given.items()
+        if isinstance(value, str) and not schema.fields[name].metadata.get("secret")
+    }
+    assert texts
+    assert schema.load({**given, **texts}) == schema.load(given)
