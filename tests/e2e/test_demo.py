@@ -45,6 +45,7 @@ def left_in(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.timeout(400)
 def test_both_sides_agree_after_a_short_day_and_nothing_stays_behind(short_folder: Path) -> None:
     done = subprocess.run(
         DEMO, env=environment(short_folder), capture_output=True, text=True, timeout=300, check=False

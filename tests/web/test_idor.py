@@ -229,6 +229,11 @@ OPEN = {
     ("GET", "/healthz"): "figures without names",
     ("GET", "/metrics"): "from this machine or with the metrics token",
     ("POST", "/plugin/connect"): "the pairing code is the proof",
+    (
+        "GET",
+        "/hints/<key>/<secret>",
+    ): "the address is the secret; it answers nothing but that it heard (tests/web/test_hints.py)",
+    ("POST", "/hints/<key>/<secret>"): "the same",
 }
 # Routes whose proof is a signature.
 NETWORK = ("state", "profile", "partner", "catalogue", "import", "unlist")

@@ -79,6 +79,13 @@ def create_app(state: World | int | None = None, faults: Faults | None = None) -
     return app
 
 
+def _sandbox(first_number: int) -> Flask:
+    """In the sandbox a minute lasts a second, for the bridge and for its partners."""
+    world = World(first_number)
+    world.conduct.per_second = 1_000_000
+    return create_app(world)
+
+
 SIMULATOR: Final = Simulator(
     key="cdiscount",
     name="Cdiscount",
@@ -90,7 +97,7 @@ SIMULATOR: Final = Simulator(
         "seller_id": DEMO_SELLER,
         "delivery_costs": {"STD": "2.90", "TRK": "4.90", "REG": "6.90"},
     },
-    create_app=create_app,
+    create_app=_sandbox,
 )
 
 
