@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session, scoped_session
 
 from app import create_app
-from app.extensions import db
+from app.extensions import db, safe
 from app.vault import generate_key
 
 GROWN = 1 << 20  # bytes of rows, living and dead
@@ -92,7 +92,8 @@ def _delete(session: scoped_session[Session], names: list[str]) -> None:
 
 @pytest.fixture
 def app(bridge_app: Flask, empty_redis: str) -> Iterator[Flask]:
-    """The application inside its context, with empty tables and an empty Redis."""
+    """The application inside its context, with empty tables and an empty Redis. Another test may have made an application with other keys."""
+    safe.bind(Vault(bridge_app.config["SHOPBRIDGE_MASTER_KEYS"]))
     with bridge_app.app_context():
         empty_tables(db.session)
         yield bridge_app
