@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app import create_app
 from app.extensions import db, safe
-from app.vault import generate_key
+from app.vault import Vault, generate_key
 
 GROWN = 1 << 20  # bytes of rows, living and dead
 
