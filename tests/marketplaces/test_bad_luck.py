@@ -19,6 +19,14 @@ from app.sandbox.faults import Fault
 GTIN = "4012345678918"
 
 
+# Where orders want a decision of the seller.
+ASKING = [
+    key
+    for key, simulator in simulators().items()
+    if registry.provider(key).can(simulator.settings).acceptance in {"order", "pieces"}
+]
+
+
 @pytest.fixture(params=sorted(simulators()))
 def at(request: pytest.FixtureRequest, app: Flask) -> Iterator[Market]:
     with market(app, simulators()[request.param]) as found:
@@ -81,9 +89,8 @@ def end(at: Market, product: int, how: str) -> None:
         at.shop.delete_product(product, force=True)
 
 
+@pytest.mark.parametrize("at", ASKING, indirect=True)
 def test_an_order_that_nobody_answered_is_no_question_any_more_once_the_buyer_cancels(at: Market) -> None:
-    if at.can.acceptance not in {"order", "pieces"}:
-        pytest.skip("orders want no decision here")
     found = db.session.get_one(Connection, at.market_connection)
     found.settings = {**found.settings, "accept_orders": "by_hand"}
     db.session.commit()
