@@ -94,11 +94,14 @@ def _delete(session: scoped_session[Session], names: list[str]) -> None:
 def app(bridge_app: Flask, empty_redis: str) -> Iterator[Flask]:
     """The application inside its context, with empty tables and an empty Redis. Another test may have made an application with other keys."""
     safe.bind(Vault(bridge_app.config["SHOPBRIDGE_MASTER_KEYS"]))
+    before = dict(bridge_app.config)
     with bridge_app.app_context():
         empty_tables(db.session)
         yield bridge_app
         db.session.rollback()
         db.session.remove()
+    bridge_app.config.clear()  # what one test sets is no other test's business
+    bridge_app.config.update(before)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ IN_EVERY_RUN = 100
 NIGHTLY = 2000
 IN_ONE_WORLD = 20  # a world is dearer than a history
 AT_ONCE = 20  # so many are played before everything comes to rest and is audited (nightly: each one)
-STEPS = 9
+STEPS = 6
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
