@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
-from app.models import Connection, Order, OrderLine, OrderPiece, Shipment
+from app.models import Command, Connection, Order, OrderLine, OrderPiece, Shipment
 from app.registry import Capabilities, MarketplaceClient, ShopClient, provider
 from app.rules import status, tracking, waiting
 from app.story import close_case, close_cases, order_case, tell
@@ -348,11 +348,23 @@ def _let_go(session: Session, order: Order) -> None:
 def _release(session: Session, order: Order, shipment: Shipment, piece_ids: list[int]) -> None:
     """The marketplace is told now. Pieces that were cancelled meanwhile stay here; what has left in an earlier parcel gets one more."""
     shipment.held = False
-    pieces = [piece for piece in _pieces(session, piece_ids) if piece.state in {*HERE, *GONE}]
+    told = _told(session, order, shipment)
+    pieces = [
+        piece
+        for piece in _pieces(session, piece_ids)
+        if piece.state in {*HERE, *GONE} and piece.id not in told
+    ]
     if pieces:
         sent = [piece.id for piece in pieces] if shipment.further else []
         payload: dict[str, object] = {"shipment": shipment.id, "pieces": [p.id for p in pieces], "sent": sent}
         _tell_marketplace(session, order, payload, pieces)
+
+
+def _told(session: Session, order: Order, shipment: Shipment) -> set[int]:
+    """Pieces that a command for this parcel names already: lines may be added while its answer is still awaited."""
+    written = select(Command.payload).where(Command.order_id == order.id, Command.kind == "ship")
+    mine = [payload for payload in session.scalars(written) if payload["shipment"] == shipment.id]
+    return {piece for payload in mine for piece in payload.get("pieces", ())}
 
 
 def _booked(session: Session, order: Order, shipment: Shipment, answers: list[m.PieceAnswer]) -> None:

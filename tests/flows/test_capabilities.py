@@ -127,6 +127,22 @@ def test_the_number_of_a_parcel_is_not_the_one_of_its_return(ready: World, like:
     assert numbers(ready, made) == [{FIRST["number"]}] * 2
 
 
+def test_lines_added_to_a_parcel_before_its_answer_came_are_told_too(ready: World, like: Like) -> None:
+    like(return_tracking=True)
+    made, order = placed(ready)
+    down = Fault("status", path="/send", status=503, count=-1)
+    ready.kaufland_app.extensions["faults"].add(down)
+    ready.in_shop("return_label", order.id, **BACK)
+    for quantity in (1, 2):
+        ready.in_shop("tracking", order.id, **FIRST, lines=[{"id": line(order), "quantity": quantity}])
+        ready.work()
+    ready.kaufland_app.extensions["faults"].clear()
+    for _ in range(2):
+        ready.hurry()
+        ready.work()
+    assert numbers(ready, made) == [{FIRST["number"]}] * 2
+
+
 def test_a_marketplace_that_books_the_parcel_gives_its_number_to_the_shop(ready: World, like: Like) -> None:
     class Books(registry.provider("kaufland").client):  # type: ignore[misc]
         def ship(self, shipment: m.ShipmentWanted) -> list[m.PieceAnswer]:
