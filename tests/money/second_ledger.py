@@ -502,13 +502,14 @@ class SecondLedger:
             self.payouts[key] = ("under way", parts)
 
     def _reserve(self, supplier: str, currency: str) -> int:
-        """A percentage of what the trades with a release in the last 30 days earned."""
+        """A percentage of what the trades with a release in the last 30 days earned. A parcel for which nothing was left releases nothing."""
         since = self.now - timedelta(days=30)
         earned = sum(
             story.earned
             for story in self._of(supplier, currency)
             if any(
-                sent.released_at is not None and sent.released_at >= since for sent in story.parcels.values()
+                sent.value and sent.released_at is not None and sent.released_at >= since
+                for sent in story.parcels.values()
             )
         )
         return half_up(earned, self.reserve_bp)
