@@ -288,6 +288,6 @@ def waiting_connections(session: Session) -> list[int]:
                     SELECT 1 FROM offer o WHERE o.connection_id = c.id AND (o.stale OR o.sent_revision < o.revision) AND o.next_attempt_at <= now()
                     AND (o.lease_until IS NULL OR o.lease_until < now())))
             OR (c.state = 'active' AND EXISTS (
-                    SELECT 1 FROM offer o WHERE o.connection_id = c.id AND o.task IS NOT NULL AND o.task_due_at <= now())))
+                    SELECT 1 FROM offer o WHERE o.connection_id = c.id AND o.task_due_at <= now())))
     """)
     return list(session.execute(query).scalars())

@@ -61,10 +61,16 @@ def contained_from(session: Session, order_id: int, sequence: int | None) -> Non
 
 def release(session: Session, piece_ids: Iterable[int]) -> None:
     """These pieces will not leave the house: what they held is free again."""
+    pieces = list(piece_ids)
     gone = session.execute(
-        delete(Reservation).where(Reservation.piece_id.in_(list(piece_ids))).returning(Reservation.product_id)
+        delete(Reservation).where(Reservation.piece_id.in_(pieces)).returning(Reservation.product_id)
     )
-    mark_offers(session, gone.scalars())
+    products = set(gone.scalars())
+    if not products:
+        return
+    mark_offers(session, products)
+    sold_at = select(OrderPiece.connection_id).where(OrderPiece.id.in_(pieces)).distinct()
+    counted_itself(session, session.scalars(sold_at), products)
 
 
 def left_the_house(session: Session, piece_ids: Iterable[int]) -> None:
@@ -152,15 +158,15 @@ def mark_listings(session: Session, *which: ColumnElement[bool]) -> None:
     outbox.note_work(session, shops.scalars())
 
 
-def sold_at(session: Session, connection_id: int, product_ids: Iterable[int]) -> None:
-    """A marketplace has counted down its own stock for an order: what we sent last is no longer what it shows, so the next push sends even
-    when the wish is the same as before (two sold there, two put into the shelf here).
+def counted_itself(session: Session, connection_ids: Iterable[int], product_ids: Iterable[int]) -> None:
+    """A marketplace has counted its own stock down for an order, or up again for a cancellation: what was sent last may not be what it shows.
+    So the next push sends the stock even when the wish is the same as before (two sold there, two put into the shelf here).
     """
     rows = (
         select(Offer.id)
         .where(
             Offer.product_id.in_(sorted(set(product_ids))),
-            Offer.connection_id == connection_id,
+            Offer.connection_id.in_(list(connection_ids)),
             Offer.desired.is_not(None),
         )
         .order_by(Offer.id)
@@ -169,6 +175,6 @@ def sold_at(session: Session, connection_id: int, product_ids: Iterable[int]) ->
     session.execute(
         update(Offer)
         .where(Offer.id.in_(rows))
-        .values(revision=Offer.revision + 1)
+        .values(revision=Offer.revision + 1, counted_revision=Offer.revision + 1)
         .execution_options(synchronize_session="fetch")
     )

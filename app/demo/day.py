@@ -16,6 +16,7 @@ from app.commands.playground import goods
 from app.demo.books import SENT, Change, Row
 from app.demo.machine import DemoFailed, Machine, pause
 from app.demo.people import Marketplace, Merchant, Placed, herbs
+from app.demo.quiet import Quiet
 from app.demo.screen import Screen
 
 STEPS = 10
@@ -227,7 +228,9 @@ class Day:
         with self.screen.step("Night: waiting until nothing moves any more, then the manifest"):
             self.quiet()
             self.merchant.manifest()
-            self.until("the manifest is worked off", lambda: not self._work()["open"])
+            self.until(
+                "the manifest is worked off", lambda: not Quiet(self.machine, self.merchant).work()["open"]
+            )
 
     # --- what becomes of an order -----------------------------------------------------------------------------
 
@@ -343,42 +346,10 @@ class Day:
         return True
 
     def quiet(self) -> None:
-        """Nothing is due, nothing is in hand, and a whole round of looks at the marketplace brought nothing new."""
-        seen: list[Any] = [None]
-
-        def still() -> bool:
-            now = self._work()
-            if now["open"] or now["looks_since"] is None:
-                seen[0] = None
-                return False
-            if seen[0] is None or seen[0]["total"] != now["total"]:
-                seen[0] = now
-                return False
-            return bool(now["looks_since"] > seen[0]["now"])
-
-        if not self.until("nothing is due", still, 25.0):
-            self.screen.note(", ".join(f"{name}: {count}" for name, count in self._work().items()))
-
-    def _work(self) -> Row:
-        """What is open. The shop is asked first: what has left it then is in the database already."""
-        waiting = sum(event["state"] in {"waiting", "sending"} for event in self.merchant.books()["events"])
-        with self.machine.database() as session:
-            row = session.execute(_WORK).mappings().one()
-        by_kind = {name: row[name] for name in ("events", "commands", "offers", "waits")} | {
-            "in_the_shop": waiting
-        }
-        return {**row, **by_kind, "open": sum(by_kind.values())}
-
-
-_WORK = text("""
-    SELECT (SELECT count(*) FROM event WHERE state IN ('due', 'leased')) AS events,
-           (SELECT count(*) FROM command WHERE state IN ('due', 'leased')) AS commands,
-           (SELECT count(*) FROM offer WHERE stale OR sent_revision < revision OR lease_until > now()) AS offers,
-           (SELECT count(*) FROM orders WHERE wait_until < now() + interval '1 minute') AS waits,
-           (SELECT count(*) FROM event) + (SELECT count(*) FROM command) AS total,
-           (SELECT min(last_ok_at) FROM schedule) AS looks_since,
-           now() AS now
-""")
+        """Nothing moves any more; when it does not become quiet, what is still open is said."""
+        quiet = Quiet(self.machine, self.merchant)
+        if not self.until("nothing is due", quiet.reached, 25.0):
+            self.screen.note(", ".join(f"{name}: {count}" for name, count in quiet.work().items()))
 
 
 def _all_lines(order: Row) -> list[dict[str, Any]]:

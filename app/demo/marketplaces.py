@@ -19,6 +19,7 @@ from app.commands.playground import call, goods
 from app.demo.books import Row
 from app.demo.machine import Machine, pause
 from app.demo.people import Merchant
+from app.demo.quiet import Quiet
 from app.demo.screen import Screen
 from app.registry import Capabilities
 from app.sandbox import Simulator, simulators
@@ -83,6 +84,7 @@ class MarketDay:
         self.machine, self.screen, self.merchant, self.short = machine, screen, merchant, short
         self.stalls: list[Stall] = []
         self.wares = [each["sku"] for each in goods()[1:]]
+        self.quiet = Quiet(machine, merchant)
 
     def run(self) -> list[Stall]:
         """All of it; answers the marketplaces, quiet or when the time is up."""
@@ -93,7 +95,8 @@ class MarketDay:
             self.pack()
         with self.screen.step("Refunds and returns at each of them"):
             self.give_back()
-            self.until("nothing moves any more", self.is_quiet)
+            if not self.until("nothing moves any more", self.is_quiet):
+                self.screen.note(", ".join(f"{name}: {count}" for name, count in self.quiet.work().items()))
         return self.stalls
 
     def open(self) -> None:
@@ -215,27 +218,20 @@ class MarketDay:
         )
 
     def is_quiet(self) -> bool:
-        """Nothing is due in the bridge, and everything that was taken for processing is done."""
+        """Everything that was taken for processing is done, and nothing moves any more."""
         for stall in self.stalls:
             call("POST", f"{stall.url}/_control/settle", {})
-        with self.machine.database() as session:
-            return bool(session.execute(text(_OPEN)).scalar_one() == 0)
+        return self.quiet.reached()
 
-    def until(self, what: str, happened: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
+    def until(self, what: str, happened: Callable[[], bool], seconds: float = WAIT_SECONDS) -> bool:
         """Wait for it; when it does not come the day goes on, and the books say what is missing."""
         deadline = time.monotonic() + seconds
         while not happened():
             if time.monotonic() > deadline:
                 self.screen.note(f"still waiting: {what}")
-                return
+                return False
             pause(LOOK_EVERY)
-
-
-_OPEN = """
-    SELECT (SELECT count(*) FROM event WHERE state IN ('due', 'leased'))
-         + (SELECT count(*) FROM command WHERE state IN ('due', 'leased'))
-         + (SELECT count(*) FROM offer WHERE stale OR sent_revision < revision OR task IS NOT NULL)
-"""
+        return True
 
 
 # --- the books --------------------------------------------------------------------------------------------------------------

@@ -401,7 +401,7 @@ def _hold_stock(session: Session, order: Order, product_ids: list[int]) -> None:
         return
     session.flush()
     reservations.mark_offers(session, product_ids)
-    reservations.sold_at(session, order.connection_id, product_ids)
+    reservations.counted_itself(session, [order.connection_id], product_ids)
     reserved = reservations.held(session, product_ids)
     for product in session.scalars(select(Product).where(Product.id.in_(product_ids))):
         missing = stock.oversold_by(product.stock, reserved.get(product.id, 0))

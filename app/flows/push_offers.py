@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from app import messages as m
@@ -39,12 +39,18 @@ _CLAIM = text("""
     RETURNING id
 """)
 
+# Overtaken tasks are asked only when the newest one has ended.
 _TASKS = text("""
-    UPDATE offer SET task_due_at = now() + make_interval(secs => :lease)
-    WHERE task IN (SELECT DISTINCT task FROM offer WHERE connection_id = :connection AND task IS NOT NULL AND task_due_at <= now() LIMIT 50)
-      AND connection_id = :connection
-    RETURNING task
+    WITH due AS MATERIALIZED (
+        SELECT DISTINCT coalesce(o.task, older) AS task FROM offer o LEFT JOIN LATERAL unnest(o.overtaken) older ON o.task IS NULL
+        WHERE o.connection_id = :connection AND o.task_due_at <= now() LIMIT 50
+    ), taken AS (
+        UPDATE offer SET task_due_at = now() + make_interval(secs => :lease)
+        WHERE connection_id = :connection AND (task IN (SELECT task FROM due) OR task IS NULL AND overtaken && ARRAY(SELECT task FROM due))
+    )
+    SELECT task FROM due
 """)
+MOST_OVERTAKEN = 20  # of one offer; what is older than these was decided long ago
 
 
 def push(
@@ -183,7 +189,10 @@ def _was(offer: Offer) -> m.OfferShown | None:
     told = offer.confirmed
     if told is None or offer.sent_revision != offer.confirmed_revision or offer.desired is None:
         return None
-    return m.OfferShown(offer.desired["sku"], offer.external_ref, **{k: told.get(k) for k in SHOWN})
+    shown = {name: told.get(name) for name in SHOWN}
+    if offer.confirmed_revision < offer.counted_revision:
+        shown["stock"] = None
+    return m.OfferShown(offer.desired["sku"], offer.external_ref, **shown)
 
 
 def _product_data(product: Product) -> m.ProductData:
@@ -319,7 +328,9 @@ def _write_down(
             continue
         offer.sent, offer.sent_at = offer.desired, now
         offer.sent_revision = revisions[offer.id]
-        offer.task, offer.task_due_at = answer.task, now if answer.task else None
+        if offer.task is not None and offer.task != answer.task:
+            offer.overtaken = [*offer.overtaken, offer.task][-MOST_OVERTAKEN:]
+        offer.task, offer.task_due_at = answer.task, now if answer.task or offer.overtaken else None
         if answer.task is not None:
             well.append(subject)
             if want.on and offer.state != m.OfferState.OFF:
@@ -349,20 +360,44 @@ def collect(
     """Ask what became of offers that the marketplace took for processing. Answers how many are decided now. `hurry`: how many times faster than a
     real one a simulated marketplace lives.
 
-    An offer that changes meanwhile is sent again under another task; what an old task says is not asked any more. A task that ends without a word
-    about an offer has lost it: it is sent once more.
+    An offer that changes meanwhile is sent again under another task, at once. Nobody promises that tasks are worked off in their order, so when
+    the newest has ended, those that it has overtaken are asked too, and then the offer is sent once more: an old stock may have been put over
+    it. A task that ends without a word about an offer has lost it: it is sent once more, too.
     """
-    found = session.execute(_TASKS, {"connection": marketplace.id, "lease": lease}).scalars()
-    due = sorted(set(found))
+    due = sorted(session.execute(_TASKS, {"connection": marketplace.id, "lease": lease}).scalars())
     session.commit()
     if not due:
         return 0
     decided = 0
+    ended: list[str] = []
     for seen in client.read_tasks(due):
         again = timedelta(seconds=max(1.0, seen.again_in / hurry))
         decided += _decide(session, marketplace, seen, again)
         session.commit()
+        if seen.done:
+            ended.append(seen.task)
+    decided += _end_overtaken(session, marketplace, ended)
+    session.commit()
     return decided
+
+
+def _end_overtaken(session: Session, marketplace: Connection, ended: Sequence[str]) -> int:
+    """Send again what was overtaken by nobody knows which of its tasks. While the newest is undecided nothing is said about the others."""
+    rows = session.scalars(
+        select(Offer)
+        .where(
+            Offer.connection_id == marketplace.id, Offer.task.is_(None), Offer.overtaken.overlap(list(ended))
+        )
+        .order_by(Offer.id)
+        .with_for_update()
+    ).all()
+    for offer in rows:
+        offer.overtaken = [task for task in offer.overtaken if task not in ended]
+        if not offer.overtaken:
+            offer.task_due_at = None
+            offer.confirmed, offer.revision = None, offer.revision + 1
+            offer.next_attempt_at = func.now()
+    return len(rows)
 
 
 def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen, again: timedelta) -> int:
@@ -375,13 +410,18 @@ def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen, again: 
         .with_for_update(of=Offer)
     ).all()
     if not seen.done:
-        for offer, _ in rows:
-            offer.task_due_at = now + again
+        waiting = or_(Offer.task == seen.task, Offer.task.is_(None) & Offer.overtaken.contains([seen.task]))
+        session.execute(
+            update(Offer)
+            .where(Offer.connection_id == marketplace.id, waiting)
+            .values(task_due_at=now + again)
+            .execution_options(synchronize_session="fetch")
+        )
         return 0
     answers = {answer.sku: answer for answer in seen.answers}
     well: list[str] = []
     for offer, sku in rows:
-        offer.task = offer.task_due_at = None
+        offer.task, offer.task_due_at = None, now if offer.overtaken else None
         answer = answers.get(str((offer.sent or {}).get("sku") or sku))
         if answer is None or answer.retry:
             offer.revision += 1  # what was sent is not there

@@ -72,7 +72,7 @@ def compare(session: Session, marketplace: Connection, shown: Iterable[m.OfferSh
             offer.stale
             or offer.sent is None
             or offer.sent_revision < offer.revision
-            or offer.task is not None
+            or offer.task_due_at is not None
         ):
             continue  # a newer wish is on its way; what is shown now says nothing
         drifted += _hold_against(

@@ -1,6 +1,7 @@
 """An offer says what one marketplace should show for one product, what was last sent and what was confirmed (desired state)."""
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Model
@@ -11,7 +12,8 @@ class Offer(Model):
     """product x marketplace connection.
 
     Whoever changes something an offer depends on sets `stale`; the push clears it, reads the newest truth, and sends only when `desired`
-    differs from what was sent. `revision` counts desired states; sent_revision and confirmed_revision follow it.
+    differs from what was sent. `revision` counts desired states; sent_revision and confirmed_revision follow it. `counted_revision` is the
+    first one after the marketplace has counted its own stock for an order: until it is confirmed, nobody knows the stock that is shown.
     """
 
     __tablename__ = "offer"
@@ -44,7 +46,9 @@ class Offer(Model):
             "next_attempt_at",
             postgresql_where=text("stale OR sent_revision < revision"),
         ),
-        Index("ix_offer_task", "connection_id", "task_due_at", postgresql_where=text("task IS NOT NULL")),
+        Index(
+            "ix_offer_task", "connection_id", "task_due_at", postgresql_where=text("task_due_at IS NOT NULL")
+        ),
     )
 
     id: Mapped[Key]
@@ -56,7 +60,9 @@ class Offer(Model):
     external_ref: Mapped[Words | None]
     number: Mapped[int | None]  # ours, where the marketplace wants one (Capabilities.numbers_offers)
     task: Mapped[Words | None]  # what was sent last is being processed there under this id
-    task_due_at: Mapped[Time | None]  # when to ask what became of it
+    # Earlier tasks that were undecided when something newer was sent.
+    overtaken: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
+    task_due_at: Mapped[Time | None]  # when to ask what became of these
     stale: Mapped[bool] = mapped_column(default=True)
     desired: Mapped[Json | None]
     revision: Mapped[Big] = mapped_column(default=0)
@@ -66,6 +72,7 @@ class Offer(Model):
     confirmed: Mapped[Json | None]
     confirmed_revision: Mapped[Big] = mapped_column(default=0)
     confirmed_at: Mapped[Time | None]
+    counted_revision: Mapped[Big] = mapped_column(default=0, server_default="0")
     state: Mapped[Words] = mapped_column(default="waiting")
     reason_code: Mapped[Words | None] = mapped_column(default="offer.waiting")
     reason_params: Mapped[Json] = mapped_column(default=dict)

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import select, text, update
 from world import World, call
 
+from app import jobs, registry
 from app import messages as m
-from app import registry
 from app.errors import Unknown
 from app.extensions import db
 from app.flows import holiday, order_accepted
@@ -444,6 +444,7 @@ class Later(registry.provider("kaufland").client):  # type: ignore[misc]
     pushed: ClassVar[list[tuple[m.OfferWanted, ...]]] = []
     results: ClassVar[dict[str, m.OfferAnswer | None]] = {}
     done = False
+    slow: ClassVar[set[str]] = set()
 
     def push_offers(self, offers: Sequence[m.OfferWanted]) -> list[m.OfferAnswer]:
         self.pushed.append(tuple(offers))
@@ -453,7 +454,12 @@ class Later(registry.provider("kaufland").client):  # type: ignore[misc]
     def read_tasks(self, tasks: Sequence[str]) -> list[m.TaskSeen]:
         if not type(self).done:
             return [m.TaskSeen(task, False, again_in=1) for task in tasks]
-        return [m.TaskSeen(task, True, tuple(self._of(task))) for task in tasks]
+        return [
+            m.TaskSeen(task, False, again_in=1)
+            if task in self.slow
+            else m.TaskSeen(task, True, tuple(self._of(task)))
+            for task in tasks
+        ]
 
     def _of(self, task: str) -> list[m.OfferAnswer]:
         offers = self.pushed[int(task[1:]) - 1]
@@ -481,12 +487,14 @@ def later(world: World, like: Like, monkeypatch: pytest.MonkeyPatch) -> type[Lat
     monkeypatch.setattr(Later, "pushed", [])
     monkeypatch.setattr(Later, "results", {})
     monkeypatch.setattr(Later, "done", False)
+    monkeypatch.setattr(Later, "slow", set())
     like(Later, answers_later=True, numbers_offers=True)
     return Later
 
 
 def ask_tasks(world: World) -> None:
-    world.session.execute(update(Offer).values(task_due_at=text("now() - interval '1 second'")))
+    due = update(Offer).where(Offer.task_due_at.is_not(None))
+    world.session.execute(due.values(task_due_at=text("now() - interval '1 second'")))
     world.session.commit()
     world.work(poll=False)
 
@@ -564,9 +572,77 @@ def test_a_change_meanwhile_goes_out_at_once_and_the_newest_task_counts(
     world.work()
     assert [offers[0].stock for offers in later.pushed] == [10, 3]
     later.done = True
+    later.slow = {"T1"}
     ask_tasks(world)
     (offer,) = world.session.scalars(select(Offer)).all()
     assert (offer.confirmed or {})["stock"] == 3
+
+
+def test_what_an_overtaken_task_may_have_put_over_the_newest_is_sent_once_more(
+    world: World, later: type[Later]
+) -> None:
+    """T2 says 3 and ends first. T1 says 10 and ends afterwards: ten are shown that are not there, and no later change would mend it."""
+    made = world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    call("PATCH", f"{world.shop_url}/_control/products/{made['id']}", {"stock": 3})
+    world.work()
+    later.done = True
+    later.slow = {"T1"}
+    for _ in range(2):
+        ask_tasks(world)
+        assert [offers[0].stock for offers in later.pushed] == [10, 3]
+    later.slow = set()
+    ask_tasks(world)
+    assert [offers[0].stock for offers in later.pushed] == [10, 3, 3]
+    assert later.pushed[-1][0].was is None
+    for _ in range(2):
+        ask_tasks(world)
+    assert len(later.pushed) == 3
+    (offer,) = world.session.scalars(select(Offer)).all()
+    assert offer.confirmed_revision == offer.revision
+    assert (offer.task, offer.task_due_at, offer.overtaken) == (None, None, [])
+
+
+def test_after_an_order_the_stock_is_sent_even_when_it_is_as_before(world: World, later: type[Later]) -> None:
+    """The marketplace has counted down to 9 itself; in the shop one was put into the shelf, so ten are right, and ten were confirmed before."""
+    later.done = True
+    made = world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    ask_tasks(world)
+    world.order(("TEE-001", 1, 790))
+    world.ask()
+    call("PATCH", f"{world.shop_url}/_control/products/{made['id']}", {"stock": 11})
+    world.work()
+    after = later.pushed[1][0]
+    assert (after.stock, after.was and after.was.stock, after.was and after.was.price) == (10, None, 790)
+    ask_tasks(world)
+    call("PATCH", f"{world.shop_url}/_control/products/{made['id']}", {"stock": 7})
+    world.work()
+    last = later.pushed[-1][0]
+    assert (last.stock, last.was and last.was.stock) == (7, 10)
+
+
+def test_after_a_cancellation_the_stock_is_sent_even_when_it_is_as_before(
+    ready: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some marketplaces give back what was cancelled: on top of what the shop, which was faster, has told of it already."""
+    _, order = placed(ready, 1)
+    (unit,) = [each for each in ready.kaufland.units.values() if each["id_offer"] == "TEE-001"]
+    client = registry.provider("kaufland").client
+    cancel = client.cancel
+
+    def gives_back(self: Any, pieces: Sequence[str], reason: str) -> Any:
+        ready.send_events()
+        jobs.drain_inbox(ready.shop_connection)
+        jobs.drain_outbox(ready.kaufland_connection)
+        answers = cancel(self, pieces, reason)
+        ready.kaufland.amounts[unit["seller"], unit["id_offer"]] += 1
+        return answers
+
+    monkeypatch.setattr(client, "cancel", gives_back)
+    ready.in_shop("cancel", order.id)
+    ready.work()
+    assert ready.kaufland.buyable(unit) == 10
 
 
 def test_only_what_is_confirmed_is_said_to_have_been_there(world: World, later: type[Later]) -> None:

@@ -813,7 +813,7 @@ def stock(offer: m.OfferWanted) -> int:
 def way(offer: m.OfferWanted) -> str:
     """The import that carries all that differs from what is confirmed, and nothing more: STO01, PRI01 or the whole row (OF01)."""
     was = offer.was
-    if was is None or was.price is None or was.stock is None or offer.external_ref is None:
+    if was is None or was.price is None or offer.external_ref is None:
         return "OF01"
     if was.handling_days not in {None, offer.handling_days}:
         return "OF01"

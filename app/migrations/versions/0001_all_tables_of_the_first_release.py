@@ -585,6 +585,7 @@ def upgrade() -> None:
         sa.Column("external_ref", sa.Text(), nullable=True),
         sa.Column("number", sa.Integer(), nullable=True),
         sa.Column("task", sa.Text(), nullable=True),
+        sa.Column("overtaken", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("task_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stale", sa.Boolean(), nullable=False),
         sa.Column("desired", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
@@ -595,6 +596,7 @@ def upgrade() -> None:
         sa.Column("confirmed", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("confirmed_revision", sa.BigInteger(), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("counted_revision", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason_code", sa.Text(), nullable=True),
         sa.Column("reason_params", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -635,7 +637,7 @@ def upgrade() -> None:
         "offer",
         ["connection_id", "task_due_at"],
         unique=False,
-        postgresql_where=sa.text("task IS NOT NULL"),
+        postgresql_where=sa.text("task_due_at IS NOT NULL"),
     )
     op.create_index(
         "ix_offer_work",
@@ -1322,7 +1324,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_offer_work", table_name="offer", postgresql_where=sa.text("stale OR sent_revision < revision")
     )
-    op.drop_index("ix_offer_task", table_name="offer", postgresql_where=sa.text("task IS NOT NULL"))
+    op.drop_index("ix_offer_task", table_name="offer", postgresql_where=sa.text("task_due_at IS NOT NULL"))
     op.drop_table("offer")
     op.drop_index("ix_listing_product", table_name="listing")
     op.drop_index(op.f("ix_listing_partnership_id"), table_name="listing")
