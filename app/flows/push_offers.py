@@ -7,6 +7,8 @@ provider splits it), the marketplace rests (the offers stay due), or a worker di
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,6 +27,7 @@ from app.rules import pricing
 from app.story import close_cases, open_case
 
 SHOWN = ("price", "stock", "handling_days", "on", "shipping_group", "raw_state")
+UNSHOWN = ("vat_percent", "product")  # of a wish: what no marketplace shows again
 NOT_A_TRY = ("pace.wait", "partner.resting")  # nothing has left this machine
 PARTNER_DOWN = 2  # step of the plan: when the marketplace is back after a day, an old stock must not stay on sale for another
 
@@ -150,7 +153,10 @@ def _compute(
         if on_sale is not None and (offer.external_ref is None or on_sale > 1):
             reason = m.Reason("product.sku_duplicate", {"sku": product.sku, "title": product.title})
             verdict = rules.Blocked(reason, take_down=offer.external_ref is not None)
+        data = _product_data(product) if can.creates_products else None
         wish = _wish(offer, verdict)
+        if wish is not None:
+            wish |= {"vat_percent": product.vat_percent, "product": _digest(data)}
         if wish is None:
             # What cannot be sent now must not be sent as it was wished for before either.
             offer.desired, offer.sent_revision, offer.confirmed_revision = (
@@ -168,11 +174,9 @@ def _compute(
             )  # what is off and was never there needs no call
         else:
             wanted[offer.id] = m.OfferWanted(
-                **offer.desired,
+                **{**offer.desired, "product": data},
                 external_ref=offer.external_ref,
-                vat_percent=product.vat_percent,
                 number=offer.number,
-                product=_product_data(product) if can.creates_products else None,
                 was=_was(offer),
             )
     return wanted
@@ -185,9 +189,13 @@ def _may_be_there(offer: Offer) -> bool:
 
 
 def _was(offer: Offer) -> m.OfferShown | None:
-    """What the marketplace has confirmed, while nothing newer is on its way: only then a difference to it is all that must be sent."""
-    told = offer.confirmed
+    """What the marketplace has confirmed, while nothing newer is on its way: only then a difference to it is all that must be sent. A new tax
+    rate or new product data are in no such difference, so then everything is sent.
+    """
+    told, sent = offer.confirmed, offer.sent or {}
     if told is None or offer.sent_revision != offer.confirmed_revision or offer.desired is None:
+        return None
+    if any(sent.get(name) != offer.desired.get(name) for name in UNSHOWN):
         return None
     shown = {name: told.get(name) for name in SHOWN}
     if offer.confirmed_revision < offer.counted_revision:
@@ -207,6 +215,14 @@ def _product_data(product: Product) -> m.ProductData:
     }
     fields = {name: str(value) for name, value in known.items() if value}
     return m.ProductData(fields, tuple(product.extra.get("images", ())), product.parent_external_id)
+
+
+def _digest(data: m.ProductData | None) -> str | None:
+    """A short mark of the product's data, so that the wish changes with them (O5)."""
+    if data is None:
+        return None
+    told = json.dumps([data.fields, data.images, data.parent], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _wish(offer: Offer, verdict: rules.Desired | rules.Blocked) -> dict[str, Any] | None:

@@ -622,6 +622,36 @@ def test_after_an_order_the_stock_is_sent_even_when_it_is_as_before(world: World
     assert (last.stock, last.was and last.was.stock) == (7, 10)
 
 
+def test_another_tax_rate_sends_the_whole_offer(world: World, later: type[Later]) -> None:
+    """The price of the shop is as before; the net price that some marketplaces want is not."""
+    later.done = True
+    world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    ask_tasks(world)
+    world.session.execute(update(Product).values(vat_percent="7"))
+    world.session.commit()
+    world.session.execute(update(Offer).values(stale=True))
+    world.session.commit()
+    world.work()
+    assert [(each[0].vat_percent, each[0].was) for each in later.pushed[1:]] == [("7", None)]
+
+
+def test_new_product_data_are_sent_where_the_marketplace_takes_product_data(
+    world: World, later: type[Later], like: Like
+) -> None:
+    later.done = True
+    like(Later, answers_later=True, creates_products=True)
+    made = world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    ask_tasks(world)
+    address = f"{world.shop_url}/_control/products/{made['id']}"
+    call("PATCH", address, {"name": "Assam, zweite Pflückung"})
+    world.work()
+    titles = [each[0].product and each[0].product.fields["title"] for each in later.pushed]
+    assert titles[1:] == ["Assam, zweite Pflückung"]
+    assert later.pushed[-1][0].was is None
+
+
 def test_after_a_cancellation_the_stock_is_sent_even_when_it_is_as_before(
     ready: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
