@@ -139,9 +139,14 @@ class Market:
     # --- the bridge's work ------------------------------------------------------------------------------------------------
 
     def work(self, *, rounds: int = 8) -> None:
-        """Events in, looks, commands and offers out, and what was taken for processing is done; until nothing should move any more."""
+        """Events in, looks, commands and offers out, and what was taken for processing is done; until nothing moves any more."""
+        before: list[object] | None = None
         for _ in range(rounds):
             self.step()
+            now = self.seen()
+            if now == before and not self.moving():
+                return
+            before = now
 
     def step(self) -> None:
         """One round of everything, with every wait over."""
@@ -155,11 +160,36 @@ class Market:
         self.control("settle")
         db.session.rollback()
 
+    def seen(self) -> list[object]:
+        """What changes in a round in which anything happened, at the marketplace or here."""
+        state = self.state()
+        here = (
+            "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM command), (SELECT count(*) FROM order_piece),"
+            " (SELECT sum(revision) FROM offer), (SELECT count(*) FROM timeline)"
+        )
+        return [
+            *(state[name] for name in ("orders", "offers", "deeds")),
+            *db.session.execute(text(here)).one(),
+        ]
+
+    def moving(self) -> dict[str, int]:
+        """What is due or in hand, by kind; empty = nothing."""
+        queries = {
+            "events": "SELECT count(*) FROM event WHERE state IN ('due', 'leased')",
+            "commands": "SELECT count(*) FROM command WHERE state IN ('due', 'leased')",
+            "offers": "SELECT count(*) FROM offer WHERE stale OR sent_revision < revision OR task_due_at IS NOT NULL",
+        }
+        found = {name: int(db.session.scalar(text(query)) or 0) for name, query in queries.items()}
+        states = self.shop.outbox.counts()
+        found["waiting in the shop"] = states.get("waiting", 0) + states.get("sending", 0)
+        db.session.rollback()
+        return {name: count for name, count in found.items() if count}
+
     def hurry(self) -> None:
         """Everything that waits for its time is due now, and nobody rests."""
         past = text("now() - interval '1 second'")
         db.session.execute(update(Schedule).values(due_at=past, lease_until=None))
-        db.session.execute(update(Offer).where(Offer.task.is_not(None)).values(task_due_at=past))
+        db.session.execute(update(Offer).where(Offer.task_due_at.is_not(None)).values(task_due_at=past))
         for table in ("event", "command", "offer"):
             db.session.execute(text(f"UPDATE {table} SET next_attempt_at = now() - interval '1 second'"))
             done = "lease_until = NULL" if table == "offer" else "lease_until = now() - interval '1 second'"

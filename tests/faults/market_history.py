@@ -307,7 +307,7 @@ class MarketHistory:
         return self._work(jobs.drain_outbox, self.at.shop_connection)
 
     def work_out_market(self) -> object:
-        db.session.execute(text("UPDATE offer SET task_due_at = now() WHERE task IS NOT NULL"))
+        db.session.execute(text("UPDATE offer SET task_due_at = now() WHERE task_due_at IS NOT NULL"))
         db.session.commit()
         return self._work(jobs.drain_outbox, self.at.market_connection)
 
@@ -334,36 +334,12 @@ class MarketHistory:
                 clock.end_waits(db.session(), datetime.now(UTC) + timedelta(hours=4))
             self.at.step()
             db.session.remove()
-            now = self._seen()
-            if not self._moving() and now == before:
+            now = self.at.seen()
+            if not self.at.moving() and now == before:
                 return
             earlier, before = before, now
         changes = [(old, new) for old, new in zip(earlier or [], before or [], strict=False) if old != new]
-        self.wrong.append(f"it never came to rest: {self._moving()}, in the last round {changes}"[:3000])
-
-    def _seen(self) -> list[object]:
-        """What changes in a round in which anything happened, at the marketplace or here."""
-        state = self.at.state()
-        here = (
-            "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM command), (SELECT count(*) FROM order_piece),"
-            " (SELECT sum(revision) FROM offer), (SELECT count(*) FROM timeline)"
-        )
-        return [
-            *(state[name] for name in ("orders", "offers", "deeds")),
-            *db.session.execute(text(here)).one(),
-        ]
-
-    def _moving(self) -> dict[str, int]:
-        queries = {
-            "events": "SELECT count(*) FROM event WHERE state IN ('due', 'leased')",
-            "commands": "SELECT count(*) FROM command WHERE state IN ('due', 'leased')",
-            "offers": "SELECT count(*) FROM offer WHERE stale OR sent_revision < revision OR task IS NOT NULL",
-        }
-        found = {name: int(db.session.scalar(text(query)) or 0) for name, query in queries.items()}
-        states = self.at.shop.outbox.counts()
-        found["waiting in the shop"] = states.get("waiting", 0) + states.get("sending", 0)
-        db.session.rollback()
-        return {name: count for name, count in found.items() if count}
+        self.wrong.append(f"it never came to rest: {self.at.moving()}, in the last round {changes}"[:3000])
 
     # --- the audit ----------------------------------------------------------------------------------------------------
 
