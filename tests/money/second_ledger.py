@@ -471,7 +471,8 @@ class SecondLedger:
         if not won:
             story.returned[f"dispute {key}"] = share
         elif story.cancelled:
-            # A cancelled order ends with everything refunded (invariant 9).
+            # A cancelled order ends with everything refunded (invariant 9). What was won is the supplier's for a moment, and pays his debts.
+            self._net()
             story.returned[f"dispute {key}"] = self._split(story, share.amount)
         self._thaw(story)
 
