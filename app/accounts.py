@@ -175,6 +175,9 @@ def change_payment(session: Session, connection: Connection, settings: Mapping[s
 def change_marketplace(session: Session, connection: Connection, settings: Mapping[str, Any]) -> None:
     """Change some settings of a marketplace; the others stay, secret ones too. Its offers are looked at anew.
 
+    A setting may shape what is sent (delivery, taxes, the mapping of product data), or be the reason why offers were refused: where one has
+    changed, everything is sent once more, and whole.
+
     Raises Invalid("settings.invalid") naming the first wrong field; then nothing is changed.
     """
     provider = registry.provider(connection.provider)
@@ -182,6 +185,7 @@ def change_marketplace(session: Session, connection: Connection, settings: Mappi
     wanted = {**connection.settings, **sealed.get("settings", {}), **settings}
     loaded = _checked(provider.settings(), wanted)
     hidden = {key: loaded.pop(key) for key in provider.secret_settings if key in loaded}
+    changed = loaded != connection.settings
     connection.settings, connection.secrets = loaded, {**sealed, "settings": hidden}
     _plan_looks(session, connection, provider)
     session.execute(
@@ -189,6 +193,12 @@ def change_marketplace(session: Session, connection: Connection, settings: Mappi
         .where(Offer.connection_id == connection.id)
         .values(stale=True, next_attempt_at=func.now())
     )
+    if changed:
+        session.execute(
+            update(Offer)
+            .where(Offer.connection_id == connection.id, Offer.desired.is_not(None))
+            .values(revision=Offer.revision + 1, confirmed=None)
+        )
 
 
 def _checked(schema: Schema, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select, text, update
 from world import World, call
 
-from app import jobs, registry
+from app import accounts, jobs, registry
 from app import messages as m
 from app.errors import Unknown
 from app.extensions import db
@@ -650,6 +650,29 @@ def test_new_product_data_are_sent_where_the_marketplace_takes_product_data(
     titles = [each[0].product and each[0].product.fields["title"] for each in later.pushed]
     assert titles[1:] == ["Assam, zweite Pflückung"]
     assert later.pushed[-1][0].was is None
+
+
+def test_settings_that_changed_send_everything_again_and_whole(world: World, later: type[Later]) -> None:
+    """What was refused because of a setting is tried at once, and what is on sale gets the new terms."""
+    later.done = True
+    later.results["TEE-002"] = m.OfferAnswer(
+        "TEE-002", False, m.OfferState.REFUSED, reason=m.Reason("offer.refused", {"message": "Versand"})
+    )
+    world.product("TEE-001", ASSAM, stock=10)
+    world.product("TEE-002", SENCHA, stock=10)
+    world.work()
+    ask_tasks(world)
+    later.results.clear()
+    before = len(later.pushed)
+    market = world.session.get_one(Connection, world.kaufland_connection)
+    for settings in ({}, {"changed_elsewhere": "marketplace"}):
+        accounts.change_marketplace(world.session, market, settings)
+        world.session.commit()
+        world.work()
+        ask_tasks(world)
+    sent = [(each.sku, each.was) for offers in later.pushed[before:] for each in offers]
+    assert sorted(sent) == [("TEE-001", None), ("TEE-002", None)]
+    assert set(world.session.scalars(select(Offer.state))) == {"on_sale"}
 
 
 def test_after_a_cancellation_the_stock_is_sent_even_when_it_is_as_before(
