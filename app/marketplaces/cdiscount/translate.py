@@ -224,9 +224,9 @@ def when(value: object) -> datetime | None:
     """ISO 8601 as aware UTC; what is none is None."""
     try:
         parsed = datetime.fromisoformat(str(value or "").strip())
-    except ValueError:
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def stamp(moment: datetime) -> str:

@@ -78,12 +78,14 @@ CANCEL_REASONS: Final = {
 CARD: Final = 3
 PREPAID: Final = frozenset({2, CARD})  # bank transfer and card: COD stays unpaid until eMAG has the cash
 SELLER_SHIPS: Final = 3  # type 2 is fulfilled by eMAG and none of our business
+MOST_PIECES: Final = 10_000  # of one line; more is a typing mistake, and each piece is a row of ours
 WAREHOUSE: Final = 1  # whoever has one warehouse has this one
 LARGEST_OFFER_ID: Final = 16_777_215
 LARGEST_STOCK: Final = 65_535
 LONGEST_PART_NUMBER: Final = 25
 
 _CENT, _NET = Decimal(1), Decimal("0.0001")
+_TOO_MUCH = Decimal(10) ** 12  # no amount is, and rounding one of a hundred digits would fail
 
 # Their words for what keeps a saved offer from buyers (examples/offer_validation_status.json). None: it may be sold.
 _DOCUMENTATION: Final = {
@@ -245,7 +247,7 @@ def decimal(value: object) -> Decimal | None:
         found = Decimal(str(value).strip())
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return found if found.is_finite() and abs(found) < _TOO_MUCH else None
 
 
 def _amount(data: Json, name: str, where: str) -> Decimal:
@@ -259,9 +261,9 @@ def when(value: object, zone: tzinfo) -> datetime | None:
     """`YYYY-mm-dd HH:ii:ss` without a zone (FACTS 2) as aware UTC; None for what is no time."""
     try:
         parsed = datetime.fromisoformat(str(value or "").strip())
-    except ValueError:
+        return (parsed.replace(tzinfo=zone) if parsed.tzinfo is None else parsed).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return (parsed.replace(tzinfo=zone) if parsed.tzinfo is None else parsed).astimezone(UTC)
 
 
 def stamp(moment: datetime, zone: tzinfo) -> str:
@@ -478,7 +480,7 @@ def _cancellation(data: Json) -> str | None:
     why = data.get("reason_cancellation")
     if isinstance(why, Mapping):
         return _text(why, "name") or _text(why, "id") or None
-    return str(why) if why not in {None, "", 0} and status_of(data) == CANCELLED else None
+    return str(why) if why and not isinstance(why, list) and status_of(data) == CANCELLED else None
 
 
 def state(data: Json) -> m.PieceState:
@@ -505,6 +507,8 @@ def unit_prices(data: Json, where: str = "order") -> dict[str, list[int]]:
     for line in lines(data):
         line_id = _required(line, "id", f"{where}.product")
         inside = f"{where}.product.{line_id}"
+        if first_quantity(line) > MOST_PIECES:
+            raise Invalid("data.invalid", field=f"{inside}.quantity")
         price = gross(_amount(line, "sale_price", inside), rate(line.get("vat")) or Decimal(0))
         found[line_id] = [price] * quantity(line)
         less[line_id] = sum(_voucher(each) for each in objects(line.get("product_voucher_split")))
@@ -738,7 +742,7 @@ def tracking_number(results: object, order_id: str) -> str | None:
 def rma_units(rma: Json) -> Iterable[tuple[str, int, int]]:
     """(line id, offer id, n) of each unit in a return."""
     for line in objects(rma.get("products")):
-        for place in range(1, max(1, number(line.get("quantity")) or 1) + 1):
+        for place in range(1, min(MOST_PIECES, max(1, number(line.get("quantity")) or 1)) + 1):
             yield _required(line, "id", "rma.product"), number(line.get("product_id")) or 0, place
 
 

@@ -235,9 +235,9 @@ def when(value: object) -> datetime | None:
     text = re.sub(r"Z+$", "+00:00", text)
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def stamp(moment: datetime) -> str:

@@ -28,6 +28,7 @@ Json = Mapping[str, Any]
 
 # What the sentences of our reasons call the partner.
 NAME: Final = "Mirakl"
+MOST_PIECES: Final = 10_000  # of one line; more is a typing mistake, and each piece is a row of ours
 
 TAX_INCLUDED: Final = "TAX_INCLUDED"
 TAX_EXCLUDED: Final = "TAX_EXCLUDED"
@@ -201,9 +202,9 @@ def when(value: object) -> datetime | None:
     """ISO 8601 as aware UTC, with and without milliseconds. What is none is None, not an error."""
     try:
         parsed = datetime.fromisoformat(str(value or "").strip())
-    except ValueError:
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def stamp(moment: datetime) -> str:
@@ -290,7 +291,7 @@ def sent_pieces(shipments: Iterable[Json]) -> dict[str, Sent]:
         for line in objects(shipment.get("shipment_lines")):
             sent = found[_text(line, "order_line_id")]
             reference = _text(line, "package_reference")
-            quantity = _count(line.get("quantity")) or 0
+            quantity = min(_count(line.get("quantity")) or 0, MOST_PIECES)
             numbers = [int(each) for each in re.findall(r"\d+", reference)]
             if re.fullmatch(r"n\d+(\+\d+)*", reference) and len(numbers) == quantity:
                 sent.named.update(dict.fromkeys(numbers, state))
@@ -391,7 +392,7 @@ def line_pieces(order: Json, line: Json, sent: Sent, hint: Sequence[int] = ()) -
     line_id = _required(line, "order_line_id", f"order.{order_id}")
     where = f"order.{order_id}.{line_id}"
     quantity = _count(line.get("quantity"))
-    if quantity is None or quantity < 0:
+    if quantity is None or not 0 <= quantity <= MOST_PIECES:
         raise Invalid("data.invalid", field=f"{where}.quantity")
     if line.get("price") is None:
         raise Invalid("data.missing", field=f"{where}.price")
@@ -719,7 +720,7 @@ def return_lines(data: Json) -> list[tuple[str, int]]:
     """(line id, quantity) of a return."""
     where = f"return.{_required(data, 'id', 'return')}"
     return [
-        (_required(line, "order_line_id", where), _count(line.get("quantity")) or 0)
+        (_required(line, "order_line_id", where), min(_count(line.get("quantity")) or 0, MOST_PIECES))
         for line in objects(data.get("return_lines"))
     ]
 
@@ -950,7 +951,8 @@ _INACTIVE: Final = {
 def shown(data: Json, terms: Terms) -> m.OfferShown:
     """An offer of OF21. The price is the one we wrote, without any discount; whether it is off is in its stock (`on` stays open)."""
     sku = _required(data, "shop_sku", "offer")
-    words = [str(each) for each in data.get("inactivity_reasons") or []]
+    why = data.get("inactivity_reasons")
+    words = [str(each) for each in why] if isinstance(why, list) else []
     active = data.get("active") is True
     pieces = _count(data.get("quantity"))
     price = _written_price(data)

@@ -238,9 +238,9 @@ def when(value: object) -> datetime | None:
     """ISO 8601 as aware UTC; OTTO mixes `+0000`, `+02:00` and `Z` (FACTS 3). None when there is none to be read."""
     try:
         parsed = datetime.fromisoformat(str(value or "").strip())
-    except ValueError:
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def stamp(moment: datetime) -> str:
@@ -360,10 +360,17 @@ def _piece(
         state=state,
         raw_state=raw,
         vat_percent=_percent(product.get("vatRate")),
-        ship_by=promised - timedelta(days=transport_days) if promised else None,
+        ship_by=_days_before(promised, transport_days),
         updated_at=next((at for name in dates if (at := when(item.get(name)))), None),
         reason=text(item, "cancellationReason") or None,
     )
+
+
+def _days_before(promised: datetime | None, days: int) -> datetime | None:
+    try:
+        return promised - timedelta(days=days) if promised else None
+    except OverflowError:
+        return None  # a date at the end of the calendar is none
 
 
 def paid(item: Json, where: str = "positionItem") -> int:
@@ -427,7 +434,8 @@ def returned(item: Json) -> m.ReturnSeen:
     raw = _required(item, "status", f"return.{identity}")
     details = _mapped(item.get("details"))
     key = _mapped(details.get("returnTrackingKey"))
-    numbers = [str(each) for each in key.get("trackingNumbers") or []]
+    told = key.get("trackingNumbers")
+    numbers = [str(each) for each in told] if isinstance(told, list) else []
     warehouse = text(details, "ottoWarehouseID")
     piece = m.ReturnPieceSeen(
         external_id=identity,

@@ -173,12 +173,27 @@ def test_times_without_a_zone_are_bucharests() -> None:
         ({"products": [line(sale_price="x")]}, "order.3115229985.product.82407.sale_price"),
         ({"products": [line(vat=None)]}, "order.3115229985.product.82407.vat"),
         ({"products": [line(quantity=None)]}, "order.3115229985.product.82407.quantity"),
+        ({"products": [line(quantity=10_001)]}, "order.3115229985.product.82407.quantity"),
+        (
+            {"products": [line(sale_price=Decimal("1E+400"))]},
+            "order.3115229985.product.82407.sale_price",
+        ),
+        ({"date": "0001-01-01 00:00:00", "created": None}, "order.3115229985.date"),
     ],
 )
 def test_what_is_missing_is_named(change: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as invalid:
         t.order({**order(), **change}, BG, ZONE)
     assert invalid.value.params["field"] == field
+
+
+def test_a_reason_that_php_wrote_as_an_empty_list_is_none() -> None:
+    assert seen(status=0, reason_cancellation=[]).pieces[0].reason is None
+
+
+def test_a_return_of_more_than_can_be_sold_is_read_to_its_end() -> None:
+    rma = {"emag_id": 1, "order_id": 2, "products": [{"id": 3, "quantity": 10**12}]}
+    assert sum(1 for _ in t.rma_units(rma)) == t.MOST_PIECES
 
 
 def test_an_empty_cancelled_order_is_an_order() -> None:

@@ -396,6 +396,7 @@ def test_shipments_name_their_pieces() -> None:
         ({"currency_iso_code": ""}, "order.Order_00010-A.currency_iso_code"),
         ({"order_lines": []}, "order.Order_00010-A.order_lines"),
         ({"order_lines": [LINE | {"quantity": "3"}]}, "order.Order_00010-A.Order_00010-A-1.quantity"),
+        ({"order_lines": [LINE | {"quantity": 10_001}]}, "order.Order_00010-A.Order_00010-A-1.quantity"),
         ({"order_lines": [LINE | {"price": None}]}, "order.Order_00010-A.Order_00010-A-1.price"),
         ({"order_lines": [LINE | {"price": Decimal("1.001")}]}, "order.Order_00010-A.Order_00010-A-1.price"),
         ({"order_lines": [LINE | {"order_line_id": ""}]}, "order.Order_00010-A.order_line_id"),
@@ -418,6 +419,7 @@ def test_times_are_aware_utc_with_and_without_milliseconds() -> None:
     assert t.when("2019-04-02T14:58:22.460Z") == datetime(2019, 4, 2, 14, 58, 22, 460000, tzinfo=UTC)
     assert t.when("2019-04-02T16:58:22+02:00") == datetime(2019, 4, 2, 14, 58, 22, tzinfo=UTC)
     assert t.when("soon") is None
+    assert t.when("0001-01-01T00:00:00+02:00") is None
     assert t.stamp(datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC)) == "2026-01-02T03:04:05Z"
 
 

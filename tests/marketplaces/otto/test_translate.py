@@ -173,6 +173,18 @@ def test_what_an_order_must_have_is_named(change: dict[str, Any], field: str) ->
     assert field in str(invalid.value.params["field"])
 
 
+def test_a_promise_at_the_beginning_of_the_calendar_does_no_harm() -> None:
+    assert t.order(item(expectedDeliveryDate="0001-01-01T00:00:00Z"), 2).pieces[0].ship_by is None
+    assert t.order(item(expectedDeliveryDate="0001-01-01T00:00:00+02:00"), 2).pieces[0].ship_by is None
+
+
+def test_a_return_whose_numbers_are_no_list_has_none() -> None:
+    row = {"salesOrderId": ORDER_ID, "positionItemId": ITEM_ID, "status": "ANNOUNCED"}
+    assert (
+        t.returned(row | {"details": {"returnTrackingKey": {"trackingNumbers": 7}}}).tracking_number is None
+    )
+
+
 @pytest.mark.parametrize(
     "amount",
     [
