@@ -439,6 +439,100 @@ def test_a_file_without_its_columns_or_without_a_form_is_refused(shop: Shop) -> 
     assert shop.problem("POST", "/offers/stock/imports", {})[0] == 415
 
 
+# --- new products ------------------------------------------------------------------------------------------------------------
+
+COLUMNS = "category;shop_sku;ean;title;marca;peso"
+
+
+def new_products(shop: Shop, *rows: str, head: str = COLUMNS, **form: str) -> Any:
+    text = "\n".join([head, *rows])
+    return shop.upload("/products/imports", text, **({"operator_format": "true"} | form))
+
+
+def test_the_attributes_of_a_category_are_its_own_and_those_of_all(shop: Shop) -> None:
+    found = shop.get("/products/attributes", hierarchy="TEE", max_level=0)["attributes"]
+    required = [each["code"] for each in found if each["requirement_level"] == "REQUIRED"]
+    assert required == ["category", "shop_sku", "ean", "title", "marca", "peso"]
+    assert len(shop.get("/products/attributes")["attributes"]) == 9
+    assert shop.problem("GET", "/products/attributes", hierarchy="GONE")[0] == 404
+    assert shop.problem("GET", "/products/attributes", max_level="all")[0] == 400
+
+
+def test_a_product_is_known_when_its_import_is_complete(shop: Shop) -> None:
+    number = new_products(shop, f"TEE;TEE-002;{OTHER_GTIN};Darjeeling;Anna;100").json["import_id"]
+    asked = {"product_references": f"EAN|{OTHER_GTIN}"}
+    assert shop.get(f"/products/imports/{number}")["import_status"] == "WAITING"
+    assert shop.get("/products", **asked)["products"] == []
+    told = shop.get(f"/products/imports/{number}")
+    assert (told["import_status"], told["transform_lines_in_success"], told["has_error_report"]) == (
+        "COMPLETE",
+        1,
+        False,
+    )
+    assert [each["product_title"] for each in shop.get("/products", **asked)["products"]] == ["Darjeeling"]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (f"GONE;TEE-002;{OTHER_GTIN};Darjeeling;Anna;100", "category GONE"),
+        (f";TEE-002;{OTHER_GTIN};Darjeeling;Anna;100", "category"),
+        (f"TEE;TEE-002;{OTHER_GTIN};Darjeeling;;100", "marca"),
+        (f"TEE;TEE-002;{OTHER_GTIN};Darjeeling;Anna;", "peso"),
+        ("TEE;TEE-002;;Darjeeling;Anna;100", "ean"),
+        ("TEE;TEE-002;12;Darjeeling;Anna;100", "EAN 12"),
+    ],
+)
+def test_a_line_that_is_no_product_is_in_the_first_report(shop: Shop, row: str, why: str) -> None:
+    number = new_products(shop, row, f"TEE;TEE-003;{OTHER_GTIN};Assam;Anna;100").json["import_id"]
+    shop.control("/settle")
+    told = shop.get(f"/products/imports/{number}")
+    assert (told["transform_lines_in_error"], told["transform_lines_in_success"]) == (1, 1)
+    assert (told["has_transformation_error_report"], told["has_error_report"]) == (True, False)
+    report = shop.call("GET", f"/products/imports/{number}/transformation_error_report").text.splitlines()
+    assert report[0].endswith('"errors";"warnings"')
+    assert why in report[1]
+    assert shop.call("GET", f"/products/imports/{number}/error_report").status_code == 404
+
+
+def test_an_operator_refuses_products_and_takes_its_time_as_it_is_told(shop: Shop) -> None:
+    shop.control("/conduct", {"product_errors": {GTIN: "Not for us"}, "product_review": True})
+    rows = [f"TEE;TEE-001;{GTIN};Assam;Anna;100", f"TEE;TEE-002;{OTHER_GTIN};Darjeeling;Anna;100"]
+    number = new_products(shop, *rows).json["import_id"]
+    shop.control("/settle")
+    assert shop.get(f"/products/imports/{number}")["has_error_report"]
+    (line,) = shop.call("GET", f"/products/imports/{number}/error_report").text.splitlines()[1:]
+    assert "Not for us" in line
+    assert shop.get("/products", product_references=f"EAN|{OTHER_GTIN}")["products"] == []
+    shop.control("/conduct", {"product_report": "own", "product_status": "SENT"})
+    assert shop.get(f"/products/imports/{number}")["import_status"] == "SENT"
+    assert shop.call("GET", f"/products/imports/{number}/error_report").text.startswith("<")
+
+
+@pytest.mark.parametrize(
+    ("head", "form", "status"),
+    [
+        (COLUMNS, {}, 201),
+        (COLUMNS, {"operator_format": "false"}, 400),
+        (COLUMNS, {"import_mode": "NORMAL"}, 400),
+        (COLUMNS + ";colour", {}, 400),
+        (COLUMNS.removesuffix(";peso"), {}, 400),
+        ("", {}, 400),
+    ],
+)
+def test_only_the_operators_format_is_taken(shop: Shop, head: str, form: dict[str, str], status: int) -> None:
+    row = f"TEE;TEE-002;{OTHER_GTIN};Darjeeling;Anna;100" if head else ""
+    assert new_products(shop, row, head=head, **form).status_code == status
+
+
+def test_products_are_uploaded_every_quarter_of_an_hour(shop: Shop) -> None:
+    shop.world.conduct.frequency = True
+    row = f"TEE;TEE-002;{OTHER_GTIN};Darjeeling;Anna;100"
+    assert [new_products(shop, row).status_code for _ in range(2)] == [201, 429]
+    shop.control("/time", {"seconds": 901})
+    assert new_products(shop, row).status_code == 201
+
+
 # --- the shop --------------------------------------------------------------------------------------------------------------------
 
 

@@ -40,8 +40,14 @@ CAPABILITIES = Capabilities(
 
 
 def capabilities_of(settings: Mapping[str, Any]) -> Capabilities:
-    """What an operator has switched on, as the merchant has set it (the connection check tells)."""
-    return replace(CAPABILITIES, partial_shipment=settings.get("multi_shipment") is True)
+    """What an operator has switched on, as the merchant has set it (the connection check tells). Product data are wanted by who has mapped
+    categories: only then unknown products are created.
+    """
+    return replace(
+        CAPABILITIES,
+        partial_shipment=settings.get("multi_shipment") is True,
+        creates_products=bool(settings.get("categories")),
+    )
 
 
 def polls_of(settings: Mapping[str, Any]) -> Sequence[Poll]:
@@ -76,6 +82,9 @@ PROVIDER = Provider(
         "offers_errors": "1/minute",
         "stock_errors": "1/minute",
         "prices_errors": "1/minute",
+        "products": "1/15 minute",
+        "products_status": "1/minute",
+        "attributes": "1/hour",
         "returns": "1/5 minute",
         "account": "1/day",
     },

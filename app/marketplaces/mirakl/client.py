@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -34,6 +34,12 @@ LOOKED_UP: Final = (
 DAY: Final = 24 * 3600.0
 REMEMBERED: Final = 7 * DAY  # what an import was told; an import that takes longer is sent again
 HINTED: Final = 90 * DAY
+ATTRIBUTES_FOR: Final = (
+    30 * DAY
+)  # one category may be asked for in an hour; what changes meanwhile the operator's report tells
+PRODUCTS_EVERY: Final = 15 * 60.0  # one upload of products (P41, FACTS 1)
+PRODUCTS_ASKED: Final = 60  # how often an upload is asked for (P42)
+PRODUCT: Final = "product"  # a task of P41, and the note of one product
 # Answers that carry a reason; the Door hands them to us instead of judging them.
 TOLD: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 415, 422})
 
@@ -62,6 +68,8 @@ class MiraklClient:
             logistic_class=settings.get("logistic_class"),
             fields=settings.get("offer_fields") or {},
         )
+        self._categories: Mapping[str, str] = settings.get("categories") or {}
+        self._mapping: Mapping[str, str] = settings.get("product_mapping") or {}
 
     # --- speaking -----------------------------------------------------------------------------------------------------
 
@@ -638,6 +646,7 @@ class MiraklClient:
 
     def push_offers(self, offers: Sequence[m.OfferWanted]) -> list[m.OfferAnswer]:
         """What differs from what is confirmed: stock alone by STO01, price alone by PRI01, all else as whole rows by OF01, one file each.
+        Products that the operator does not know follow last (P41), so that their slow pace never keeps stock and prices waiting.
 
         An import is only taken: each answer names its task. OF24 is never used, it resets what it is not told (FACTS, trap 1).
         """
@@ -665,23 +674,24 @@ class MiraklClient:
             else:
                 self._remember(task, wanted)
                 push.taken(wanted, task)
+        self._create_products(push)
         return push.answers()
 
     def _refuse_unknown(self, push: _Push) -> None:
         """New offers whose EAN the operator has no product for (P31), told at once instead of days later."""
-        new = [each for each in push.by("OF01") if each.external_ref is None and each.was is None]
+        new = [each for each in push.by("OF01") if t.is_new(each)]
         for start in range(0, len(new), REFERENCES):
             batch = new[start : start + REFERENCES]
-            known = self._known(batch)
+            known = self._known([each.gtin or "" for each in batch])
             if known is not None:
                 for offer in batch:
                     if (offer.gtin or "").lstrip("0") not in known:
                         push.unknown(offer)
 
-    def _known(self, offers: Sequence[m.OfferWanted]) -> set[str] | None:
+    def _known(self, gtins: Sequence[str]) -> set[str] | None:
         """None when the operator does not answer the question: then the import tells."""
         kind = self._terms.gtin_type
-        references = ",".join(f"{kind}|{each}" for each in dict.fromkeys(offer.gtin for offer in offers))
+        references = ",".join(f"{kind}|{each}" for each in dict.fromkeys(gtins))
         try:
             body = self._get("known_products", "/products", [("product_references", references)])
         except Unauthorised:
@@ -721,6 +731,8 @@ class MiraklClient:
 
     def _task(self, task: str) -> m.TaskSeen:
         kind, _, number = task.partition(":")
+        if kind == PRODUCT and number:
+            return self._product_task(task, number)
         ways = _IMPORTS.get(kind)
         if ways is None or not number:
             return m.TaskSeen(task, True)
@@ -778,6 +790,192 @@ class MiraklClient:
         for row in rows[:LOOKED_UP]:
             there = any(shown.sku == row[0] for page in self.read_offers([row[0]]) for shown in page)
             yield _as_wanted(row) if there else _without_product(row)
+
+    # --- products the operator does not know ----------------------------------------------------------------------------------
+
+    def _create_products(self, push: _Push) -> None:
+        """Upload what the operator lacks, all of a push in one file (P41), where the merchant has mapped categories.
+
+        What was uploaded is remembered by a mark of its data: the same product goes out once, and is only asked about afterwards. Nothing
+        here raises but Unauthorised: whoever cannot be uploaded now is told to come again.
+        """
+        sheets: dict[str, Mapping[str, str]] = {}
+        looked: dict[str, m.TaskSeen] = {}
+        for offer in push.unknown_ones if self._categories else ():
+            if not offer.on:
+                continue
+            values = self._sheet(offer)
+            if isinstance(values, Unavailable):
+                push.later([offer], _turn(values, offer.sku))
+            elif isinstance(values, m.Reason):
+                push.answer(m.OfferAnswer(offer.sku, False, m.OfferState.NEEDS_PRODUCT, None, values))
+            elif (before := self._uploaded_before(offer, t.mark(offer, values), looked)) is not None:
+                push.answer(before)
+            else:
+                sheets[offer.sku] = values
+        if sheets:
+            self._upload(push, [each for each in push.unknown_ones if each.sku in sheets], sheets)
+
+    def _sheet(self, offer: m.OfferWanted) -> Mapping[str, str] | m.Reason | Unavailable:
+        """The columns of a product, why it cannot have any, or that its category cannot be asked for now."""
+        category = t.category_of(offer, self._categories)
+        if category is None:
+            own = offer.product.fields.get("category") if offer.product else None
+            return m.Reason("mirakl.category_missing", {"sku": offer.sku, "category": own})
+        try:
+            known = self._attributes(category)
+        except Unavailable as error:
+            return error
+        except Invalid as error:
+            return t.told(error)
+        if isinstance(known, str):
+            why: dict[str, object] = {"sku": offer.sku, "category": category, "message": known or None}
+            return m.Reason("mirakl.category_unknown", why)
+        return t.sheet(offer, self._mapping, category, known, self._terms.gtin_type)
+
+    def _attributes(self, category: str) -> list[t.Attribute] | str:
+        """What the operator wants to know of products in this category (PM11), or what it says against the category itself.
+
+        Only this category and what stands above it are asked for: all attributes of a big operator are more than a call may bring.
+        """
+
+        def ask() -> tuple[object, float]:
+            query = [("hierarchy", category), ("max_level", "0")]
+            try:
+                body = self._get("attributes", "/products/attributes", query, lane="attributes")
+            except Unauthorised:
+                raise
+            except Refused as error:
+                return {"refused": str(error.params.get("message") or "")[:200]}, DAY
+            found = t.attributes(body, self._settings.get("locale"))
+            return found, ATTRIBUTES_FOR if found else DAY
+
+        found = self._door.kept.get(self._kept_as(f"attributes:{category}"), ask)
+        return str(found["refused"]) if isinstance(found, dict) else t.as_attributes(found)
+
+    def _uploaded_before(
+        self, offer: m.OfferWanted, mark: str, looked: dict[str, m.TaskSeen]
+    ) -> m.OfferAnswer | None:
+        """The answer for a product that went out with exactly these data; None when it did not. An upload that an operator is slow with is asked
+        for again here, once for each push.
+        """
+        known = self._door.kept.peek(f"{PRODUCT}:{offer.sku}")
+        if not isinstance(known, dict) or known.get("mark") != mark:
+            return None
+        verdict, task = str(known["verdict"]), str(known["task"])
+        if verdict == "sent":
+            if task not in looked:
+                looked[task] = self._look_again(task)
+            for answer in looked[task].answers:
+                if answer.sku == offer.sku:
+                    return answer
+        if verdict == "open":
+            return m.OfferAnswer(offer.sku, True, m.OfferState.WAITING, task=task)
+        return t.product_answer(offer.sku, offer.gtin, verdict, str(known["said"]))
+
+    def _look_again(self, task: str) -> m.TaskSeen:
+        """What an upload has come to since; without an answer it stays as it was."""
+        try:
+            return self._product_task(task, task.partition(":")[2])
+        except (Unavailable, Invalid):
+            return m.TaskSeen(task, False)
+
+    def _upload(
+        self, push: _Push, offers: Sequence[m.OfferWanted], sheets: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        """P41. An upload whose answer got lost is not repeated within the pace; the same products twice are only an update."""
+        if self._door.kept.peek("products:rest"):
+            push.later(offers, _turn(None))
+            return
+        file = t.product_file([sheets[each.sku] for each in offers])
+        told = [[each.sku, each.gtin, t.mark(each, sheets[each.sku])] for each in offers]
+        try:
+            number = self._import("products", "/products/imports", file, ("operator_format", "true"))
+        except Unauthorised:
+            raise
+        except Refused as error:
+            said = str(error.params.get("message") or "")[:200]
+            self._note_products("", told, {each.sku: ("failed", said) for each in offers})
+            for each in offers:
+                push.answer(t.product_answer(each.sku, each.gtin, "failed", said))
+        except (Unavailable, Invalid) as error:
+            if error.code != "pace.wait":
+                rest = getattr(error, "retry_after", None) or 0
+                self._door.kept.keep("products:rest", True, max(rest, PRODUCTS_EVERY))
+            push.later(offers, _turn(error))
+        else:
+            task = f"{PRODUCT}:{number}"
+            self._door.kept.keep(f"task:{task}", told, HINTED + DAY)
+            self._note_products(task, told, {each.sku: ("open", "") for each in offers})
+            push.taken(offers, task)
+
+    def _note_products(
+        self, task: str, told: Iterable[Sequence[Any]], verdicts: Mapping[str, tuple[str, str]]
+    ) -> None:
+        """Remember what became of products. A file that failed as a whole is tried again the next day."""
+        for sku, _, mark in told:
+            verdict, said = verdicts[sku]
+            note = {"mark": mark, "task": task, "verdict": verdict, "said": said}
+            self._door.kept.keep(f"{PRODUCT}:{sku}", note, DAY if verdict == "failed" else HINTED)
+
+    def _product_task(self, task: str, number: str) -> m.TaskSeen:
+        """How far an upload is (P42), and what its reports say (P47, P44). P45, the list of what was added, is not read: P31 tells it."""
+        path = f"/products/imports/{_quoted(number)}"
+        try:
+            body = self._get("product_status", path, expect=(400, 403, 404, 410), lane="products_status")
+            seen = t.ProductImport("") if body is None else t.product_import(body)
+            if seen.is_open(datetime.now(UTC)):
+                return m.TaskSeen(task, False, again_in=PRODUCTS_ASKED)
+            told = self._door.kept.peek(f"task:{task}") or []
+            verdicts = self._product_verdicts(path, seen, told)
+            here = self._here([row for row in told if verdicts[row[0]][0] != "refused"])
+        except Unavailable as error:
+            # Stock and prices must not rest because of this question.
+            if error.code != "pace.wait" and not error.pauses:
+                raise
+            return m.TaskSeen(task, False, again_in=int(error.retry_after or PRODUCTS_ASKED) + 1)
+        mine = [row for row in told if self._is_latest(task, row)]
+        self._note_products(task, mine, verdicts)
+        return m.TaskSeen(task, True, tuple(_of_product(row, here, *verdicts[row[0]]) for row in told))
+
+    def _is_latest(self, task: str, row: Sequence[Any]) -> bool:
+        known = self._door.kept.peek(f"{PRODUCT}:{row[0]}")
+        return not isinstance(known, dict) or known.get("task") == task
+
+    def _product_verdicts(
+        self, path: str, seen: t.ProductImport, told: Sequence[Sequence[Any]]
+    ) -> dict[str, tuple[str, str]]:
+        """SKU -> verdict and what was said. Errors that cannot be told apart count for whoever the operator does not have in the end."""
+        wrong: dict[str, str] = {}
+        unread = False
+        for name, there, must in (
+            ("transformation_error_report", seen.has_first_report, seen.wrong_lines > 0),
+            ("error_report", seen.has_report, seen.has_report),
+        ):
+            found = t.product_errors(self._product_report(f"{path}/{name}"), told) if there else {}
+            unread = unread or (must and not found)
+            wrong |= {sku: message for sku, message in found.items() if sku not in wrong}
+        rest = "failed" if seen.failed else "unread" if unread else "done" if seen.complete else "sent"
+        if not seen.status:
+            rest = "unread"  # the operator has forgotten the upload, or does not tell us about it
+        return {
+            row[0]: ("refused", wrong[row[0]]) if row[0] in wrong else (rest, seen.why[:200]) for row in told
+        }
+
+    def _product_report(self, path: str) -> bytes:
+        """A report, empty when the operator does not give it."""
+        answer = self._call(
+            "product_errors", "GET", path, headers={"Accept": "*/*"}, expect=(400, 403, 404, 405, 410)
+        )
+        return b"" if answer.status in TOLD else answer.body
+
+    def _here(self, told: Sequence[Sequence[Any]]) -> set[str]:
+        """The EANs among these that the operator has by now (P31)."""
+        gtins = [str(row[1]) for row in told]
+        found: set[str] = set()
+        for start in range(0, len(gtins), REFERENCES):
+            found |= self._known(gtins[start : start + REFERENCES]) or set()
+        return found
 
     def read_offers(self, skus: Sequence[str] | None) -> Iterable[list[m.OfferShown]]:
         """What is shown now, and why something is not (OF21). Sorted by title, because prices change while pages are read."""
@@ -838,6 +1036,7 @@ class _Push:
         self._offers = {offer.sku: offer for offer in offers}
         self._terms = terms
         self._answers: dict[str, m.OfferAnswer] = {}
+        self.unknown_ones: list[m.OfferWanted] = []
 
     @property
     def anything_taken(self) -> bool:
@@ -860,7 +1059,11 @@ class _Push:
 
     def unknown(self, offer: m.OfferWanted) -> None:
         why = m.Reason("product.unknown_gtin", {"gtin": offer.gtin})
-        self._answers[offer.sku] = m.OfferAnswer(offer.sku, False, m.OfferState.NEEDS_PRODUCT, None, why)
+        self.unknown_ones.append(offer)
+        self.answer(m.OfferAnswer(offer.sku, False, m.OfferState.NEEDS_PRODUCT, None, why))
+
+    def answer(self, answer: m.OfferAnswer) -> None:
+        self._answers[answer.sku] = answer
 
     def later(self, offers: Iterable[m.OfferWanted], why: m.Reason) -> None:
         for offer in offers:
@@ -884,6 +1087,21 @@ def _as_wanted(row: Sequence[Any]) -> m.OfferAnswer:
 def _without_product(row: Sequence[Any]) -> m.OfferAnswer:
     why = m.Reason("product.unknown_gtin", {"gtin": row[1]})
     return m.OfferAnswer(row[0], False, m.OfferState.NEEDS_PRODUCT, None, why)
+
+
+def _of_product(row: Sequence[Any], here: set[str], verdict: str, said: str) -> m.OfferAnswer:
+    """What became of an uploaded product. One that the operator has by now lets its offer go out at once."""
+    sku, gtin = str(row[0]), str(row[1])
+    if verdict != "refused" and gtin.lstrip("0") in here:
+        return m.OfferAnswer(sku, True, m.OfferState.WAITING, None, m.Reason("offer.waiting"), retry=True)
+    return t.product_answer(sku, gtin, verdict, said)
+
+
+def _turn(error: Unavailable | Invalid | None, sku: str | None = None) -> m.Reason:
+    """Why a product was not uploaded now: mostly because it is not its turn."""
+    if error is None or error.code == "pace.wait" or getattr(error, "pauses", False):
+        return m.Reason("mirakl.product_turn", {"sku": sku} if sku else {})
+    return t.told(error)
 
 
 def _refused_by_import(sku: str, message: str) -> m.OfferAnswer:

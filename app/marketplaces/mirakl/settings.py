@@ -185,6 +185,34 @@ class MiraklSettings(MarketplaceOptions):
             ),
         },
     )
+    categories = fields.Dict(
+        keys=fields.String(validate=validate.Length(min=1, max=200)),
+        values=fields.String(validate=validate.Length(min=1, max=100)),
+        load_default=dict,
+        metadata={
+            "label": _said("Kategorien", "Categories"),
+            "help": _said(
+                "Kategorie des Artikels -> Kategorie-Code des Betreibers; „*“ für alle übrigen. Leer: Artikel, die der Betreiber nicht kennt, "
+                "werden dort nicht angelegt.",
+                "Category of the product -> category code of the operator; “*” for all others. Empty: products that the operator does not "
+                "know are not created there.",
+            ),
+        },
+    )
+    product_mapping = fields.Dict(
+        keys=fields.String(validate=validate.Length(min=1, max=200)),
+        values=fields.String(validate=validate.Length(min=1, max=2000)),
+        load_default=dict,
+        metadata={
+            "label": _said("Artikeldaten", "Product data"),
+            "help": _said(
+                "Code des Merkmals beim Betreiber -> Feld des Artikels (title, brand, category, gtin, sku, image, image:2, parent, attribute:Name, "
+                "category_code) oder =fester Wert. Fehlende Pflichtmerkmale nennt der Artikel.",
+                "The operator's attribute code -> field of the product (title, brand, category, gtin, sku, image, image:2, parent, "
+                "attribute:name, category_code) or =constant. A product names the required attributes that it lacks.",
+            ),
+        },
+    )
     cancel_reasons = fields.Dict(
         keys=fields.String(validate=validate.OneOf(sorted(CANCEL_WORDS))),
         values=fields.String(validate=validate.Length(min=1, max=100)),
@@ -234,6 +262,14 @@ class MiraklSettings(MarketplaceOptions):
                 f"is no public https address ({error.params.get('why')}), expected is https://name.example",
                 "host",
             ) from None
+
+    @validates_schema
+    def mapping_has_categories(self, data: dict[str, Any], **_: Any) -> None:
+        """Every product of an upload needs its category, so a mapping alone would never do anything."""
+        if data["product_mapping"] and not data["categories"]:
+            raise ValidationError(
+                "is missing: the operator's category, for example * -> 5110114", "categories"
+            )
 
     @post_load
     def with_preset(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:

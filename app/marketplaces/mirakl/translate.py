@@ -7,12 +7,14 @@ Which choices are ours, and what nobody has tried: docs/marketplaces/mirakl.md. 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -806,6 +808,11 @@ def objection(offer: m.OfferWanted, terms: Terms) -> m.Reason | None:
     return None
 
 
+def is_new(offer: m.OfferWanted) -> bool:
+    """Whether the operator has never had this offer, so that its product may be unknown there."""
+    return offer.external_ref is None and (offer.was is None or offer.was.price is None)
+
+
 def stock(offer: m.OfferWanted) -> int:
     """Off is stock 0 (FACTS 3): an operator has no other switch that sellers may use."""
     return max(offer.stock, 0) if offer.on else 0
@@ -877,9 +884,7 @@ def report(raw: bytes) -> dict[str, str]:
     Their names are not published, so a column counts by what its name contains; without any name the second column is the reason, as the
     description says for STO03 and PRI03.
     """
-    text = raw.decode("utf-8-sig", "replace")
-    first = text.partition("\n")[0]
-    table = list(csv.reader(io.StringIO(text), delimiter=max(";,\t", key=first.count)))
+    table = _table(raw)
     if not table:
         return {}
     head = [name.strip().casefold() for name in table[0]]
@@ -892,6 +897,15 @@ def report(raw: bytes) -> dict[str, str]:
         if len(row) > max(sku, why):
             found.setdefault(row[sku].strip(), row[why].strip()[:300])
     return found
+
+
+def _table(raw: bytes) -> list[list[str]]:
+    text = raw.decode("utf-8-sig", "replace")
+    first = text.partition("\n")[0]
+    try:
+        return list(csv.reader(io.StringIO(text), delimiter=max(";,\t", key=first.count)))
+    except csv.Error:
+        return []  # an operator's own format
 
 
 _SKU_COLUMNS: Final = frozenset({"sku", "offer-sku", "shop-sku", "shop_sku", "offer_sku"})
@@ -1028,6 +1042,254 @@ def as_told(row: Sequence[Any]) -> m.OfferShown:
     sku, gtin, price, pieces, days, on, group = row
     state = m.OfferState.ON_SALE if pieces else m.OfferState.OFF
     return m.OfferShown(sku, sku, price, pieces, days, on, group, "COMPLETE", state, None, gtin)
+
+
+# --- products that the operator does not know yet (P41) ------------------------------------------------------------------
+
+# What a merchant's mapping may name beside the fields of the product (messages.ProductData); "=text" is a constant.
+CATEGORY_CODE: Final = "category_code"
+# Roles of attributes (PM11) that we fill in ourselves where the mapping says nothing. The description shows roles without naming them, so these
+# words are unverified, as are the columns that are taken when no attribute has such a role (those of Mirakl's own connector for a shop system).
+_OWN_ROLES: Final = {
+    "CATEGORY": CATEGORY_CODE,
+    "SHOP_SKU": "sku",
+    "UNIQUE_IDENTIFIER": "gtin",
+    "TITLE": "title",
+    "VARIANT_GROUP_CODE": "parent",
+}
+_OWN_COLUMNS: Final = {CATEGORY_CODE: "category", "sku": "shop_sku"}
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """What the operator wants to know of products in a category (PM11). `words`: parameters of its role."""
+
+    code: str
+    label: str
+    required: bool
+    role: str = ""
+    words: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What a merchant finds at the operator: the label, and the code that the mapping needs."""
+        return self.code if self.label in {"", self.code} else f"{self.label} ({self.code})"
+
+
+def attributes(body: object, locale: str | None) -> list[list[Any]]:
+    """The attributes of PM11 as JSON, to be kept; those that are switched off are left out. `as_attributes` reads them again.
+
+    Raises Invalid when none of them can be read.
+    """
+    every = rows(body, "attributes")
+    found = [each for each in every if _text(each, "code")]
+    if every and not found:
+        raise Invalid("data.missing", field="attribute.code")
+    return [_attribute(each, locale) for each in found if _level(each) != "DISABLED"]
+
+
+def _attribute(data: Json, locale: str | None) -> list[Any]:
+    role = next(iter(objects(data.get("roles"))), {})
+    words = [_text(each, "value") for each in objects(role.get("parameters"))]
+    return [
+        _text(data, "code"),
+        _label(data, locale),
+        _level(data) == "REQUIRED",
+        _text(role, "type").upper(),
+        words,
+    ]
+
+
+def _label(data: Json, locale: str | None) -> str:
+    """In the merchant's language, where the operator has it. Locales are "it" or "it_IT"."""
+    for each in objects(data.get("label_translations")):
+        if locale and _text(each, "locale")[:2] == locale[:2]:
+            return _text(each, "value")
+    return _text(data, "label")
+
+
+def _level(data: Json) -> str:
+    """`required` is the older word for it."""
+    return _text(data, "requirement_level").upper() or ("REQUIRED" if data.get("required") is True else "")
+
+
+def as_attributes(kept: Iterable[Sequence[Any]]) -> list[Attribute]:
+    return [
+        Attribute(code, label, required, role, tuple(words)) for code, label, required, role, words in kept
+    ]
+
+
+def category_of(offer: m.OfferWanted, categories: Mapping[str, str]) -> str | None:
+    """The operator's category for a product: that of its own category, else that of "*"."""
+    own = offer.product.fields.get("category", "") if offer.product else ""
+    return categories.get(own) or categories.get("*")
+
+
+def sheet(
+    offer: m.OfferWanted,
+    mapping: Mapping[str, str],
+    category: str,
+    known: Sequence[Attribute],
+    gtin_type: str,
+) -> dict[str, str] | m.Reason:
+    """Column -> value of one product for P41, or what is missing for it, by the names that the operator uses.
+
+    Columns of the mapping that this category does not have are left out, because one mapping serves all categories.
+    """
+    sources = dict(mapping)
+    for role, source in _OWN_ROLES.items():
+        column = _column(known, role, gtin_type)
+        if column is None and source not in mapping.values():
+            column = _OWN_COLUMNS.get(source)
+        if column is not None:
+            sources.setdefault(column, source)
+    told = _told(offer, category)
+    picked = {
+        column: source[1:].strip() if source.startswith("=") else told.get(source, "").strip()
+        for column, source in sources.items()
+        if _belongs(column, source, known)
+    }
+    values = {column: value for column, value in picked.items() if value}
+    lacking = [each.name for each in known if each.required and each.code not in values]
+    if told["gtin"] not in values.values():
+        lacking.append(gtin_type)  # without it nobody would ever find the product again
+    if not lacking:
+        return values
+    params: dict[str, object] = {"sku": offer.sku, "gtin": offer.gtin, "marketplace": NAME}
+    return m.Reason("product.data_missing", params | {"fields": ", ".join(dict.fromkeys(lacking))})
+
+
+def _told(offer: m.OfferWanted, category: str) -> dict[str, str]:
+    """Everything that a mapping can name, of one product."""
+    product = offer.product or m.ProductData({})
+    images = {f"image:{place}": url for place, url in enumerate(product.images, start=1)}
+    own = {
+        "sku": offer.sku,
+        "gtin": offer.gtin or "",
+        CATEGORY_CODE: category,
+        "parent": product.parent or "",
+    }
+    return {"title": offer.title, **product.fields, **images, "image": images.get("image:1", ""), **own}
+
+
+def _column(known: Sequence[Attribute], role: str, gtin_type: str) -> str | None:
+    """The attribute with this role. Of several identifiers (EAN, UPC) it is the one that is called like the EAN."""
+    found = [each for each in known if each.role == role]
+    if len(found) > 1 and role == "UNIQUE_IDENTIFIER":
+        name = gtin_type.casefold()
+        found = [each for each in found if name in {word.casefold() for word in (each.code, *each.words)}]
+    return found[0].code if found else None
+
+
+def _belongs(column: str, source: str, known: Sequence[Attribute]) -> bool:
+    return not known or source in _OWN_ROLES.values() or column in {each.code for each in known}
+
+
+def mark(offer: m.OfferWanted, values: Mapping[str, str]) -> str:
+    """A short mark of what is uploaded of a product: the same data are not uploaded twice."""
+    told = json.dumps([offer.sku, offer.gtin, sorted(values.items())])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def product_file(sheets: Sequence[Mapping[str, str]]) -> bytes:
+    """P41: the head are the operator's attribute codes; a product of another category leaves a column empty. UTF-8 with semicolons."""
+    head = list(dict.fromkeys(column for each in sheets for column in each))
+    return _csv(head, ([each.get(column, "") for column in head] for each in sheets))
+
+
+_PRODUCT_OPEN_FOR: Final = timedelta(hours=1)
+_PRODUCT_FAILED: Final = frozenset({"TRANSFORMATION_FAILED", "FAILED", "CANCELLED"})
+
+
+@dataclass(frozen=True)
+class ProductImport:
+    """How far an upload of products is (P42). `wrong_lines`: lines that the operator could not even read as products."""
+
+    status: str
+    has_report: bool = False
+    has_first_report: bool = False
+    wrong_lines: int = 0
+    why: str = ""
+    made_at: datetime | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.status in _PRODUCT_FAILED
+
+    @property
+    def complete(self) -> bool:
+        return self.status == "COMPLETE"
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether asking again in a minute is worth it. SENT may last for days, and so may a word that nobody knows: after an hour both are an
+        answer, and the hourly look goes on asking.
+        """
+        if self.failed or self.complete or self.status == "SENT":
+            return False
+        return self.made_at is not None and now - self.made_at < _PRODUCT_OPEN_FOR
+
+
+def product_import(body: object) -> ProductImport:
+    """P42."""
+    data = _mapped(body)
+    return ProductImport(
+        status=_text(data, "import_status"),
+        has_report=data.get("has_error_report") is True,
+        has_first_report=data.get("has_transformation_error_report") is True,
+        wrong_lines=_count(data.get("transform_lines_in_error")) or 0,
+        why=_text(data, "reason_status"),
+        made_at=when(data.get("date_created")),
+    )
+
+
+def product_errors(raw: bytes, told: Iterable[Sequence[Any]]) -> dict[str, str]:
+    """SKU -> what was wrong, of a report about products (P44, P47), for `told` [SKU, EAN, ...].
+
+    The rows are those of our file with columns more, and operators may have a form of their own (P44). So a row is ours when it holds our EAN
+    or, in a column that is called so, our SKU; the reason stands in the column called "errors". Rows with warnings only are no errors.
+    """
+    table = _table(raw)
+    head = [name.strip().casefold() for name in table[0]] if table else []
+    why = next((place for place, name in enumerate(head) if _tells_error(name)), None)
+    if why is None:
+        return {}
+    found: dict[str, list[str]] = {}
+    known = [(str(row[0]), str(row[1])) for row in told]
+    for row in table[1:]:
+        message = row[why].strip() if len(row) > why else ""
+        if message and (sku := _product_of(row, head, known)) is not None:
+            found.setdefault(sku, []).append(message)
+    return {sku: "; ".join(messages)[:300] for sku, messages in found.items()}
+
+
+def _tells_error(name: str) -> bool:
+    return "error" in name and not any(word in name for word in ("line", "code", "column"))
+
+
+def _product_of(row: Sequence[str], head: Sequence[str], known: Iterable[tuple[str, str]]) -> str | None:
+    cells = {cell.strip() for cell in row}
+    named = {cell.strip() for name, cell in zip(head, row, strict=False) if "sku" in name}
+    of_gtin = [sku for sku, gtin in known if gtin in cells]
+    both = [sku for sku in of_gtin if sku in cells]
+    return next(iter([*both, *of_gtin, *(sku for sku, _ in known if sku in named)]), None)
+
+
+def product_answer(sku: str, gtin: str | None, verdict: str, said: str) -> m.OfferAnswer:
+    """The answer for an offer whose product was uploaded. `verdict`: refused, failed (the whole file), unread (errors that cannot be told
+    apart), or in review, which is no failure: the hourly look finds the product when the operator has it.
+    """
+    told: dict[str, object] = {"sku": sku, "gtin": gtin, "marketplace": NAME}
+    state = m.OfferState.NEEDS_PRODUCT
+    if verdict == "refused":
+        why = m.Reason("product.data_refused", told | {"marketplace_reason": said})
+    elif verdict == "failed":
+        why = m.Reason("mirakl.product_file_failed", told | {"message": said or None})
+    elif verdict == "unread":
+        why = m.Reason("mirakl.product_report", told)
+    else:
+        why = m.Reason("mirakl.product_in_review", told)
+        return m.OfferAnswer(sku, True, state, m.OfferShown(sku, None), why)
+    return m.OfferAnswer(sku, False, state, None, why)
 
 
 # --- the shop and its operator --------------------------------------------------------------------------------------------

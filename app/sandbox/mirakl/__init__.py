@@ -29,6 +29,7 @@ from app.sandbox.mirakl.wire import (
     json_body,
     needed,
     only,
+    product_error_file,
     uploaded,
 )
 from app.sandbox.mirakl.world import DEMO_KEY, Row, World
@@ -39,7 +40,7 @@ __all__ = ["SIMULATOR", "World", "create_app"]
 FREQUENCY: Final[Mapping[str, tuple[int, float]]] = {
     "orders": (1, 60), "import_offers": (1, 60), "import_stock": (1, 60), "import_prices": (1, 60), "offers_status": (1, 60),
     "stock_status": (4, 60), "prices_status": (1, 60), "offers_errors": (1, 60), "stock_errors": (1, 60), "prices_errors": (1, 60),
-    "returns": (1, 300), "account": (1, 86_400), "change_account": (1, 86_400), "carriers": (1, 86_400),
+    "import_products": (1, 900), "product_status": (1, 60), "attributes": (1, 3600), "returns": (1, 300), "account": (1, 86_400), "change_account": (1, 86_400), "carriers": (1, 86_400),
 }  # fmt: skip
 # What is asked for by its number is no look at a list.
 _BY_ID: Final = frozenset({"order_ids", "return_id", "order_line_id"})
@@ -139,6 +140,7 @@ def _api(world: World) -> Blueprint:
     _returns(route, world)
     _offers(route, world)
     _imports(route, world)
+    _products(route, world)
     return route.pages
 
 
@@ -453,6 +455,47 @@ def _imports(route: _Route, world: World) -> None:
     @route("GET", "/offers/pricing/imports/<number>/error_report")
     def prices_errors(number: str) -> Any:
         return _report(world, "PRI01", number, "text/csv")
+
+
+def _products(route: _Route, world: World) -> None:
+    @route("GET", "/products/attributes")
+    def attributes() -> Any:
+        asked = Query(("hierarchy", "max_level", "all_operator_attributes", "with_roles")).read(request)
+        if asked["max_level"] is not None and not asked["max_level"].isdigit():
+            raise invalid("max_level must be a number")
+        every = world.conduct.attributes
+        found = every if asked["hierarchy"] is None else world.wanted_of(asked["hierarchy"])
+        return {"attributes": [show.attribute(each) for each in found]}
+
+    @route("POST", "/products/imports")
+    def import_products() -> Any:
+        only(request.form, "operator_format", "conversion_type", "conversion_options")
+        if request.form.get("operator_format") != "true":
+            # Without it the columns are read by the mapping that the seller has made in the back office; there is none here.
+            raise invalid("this simulator knows only the operator's format")
+        return {"import_id": int(world.take_products(uploaded(request)))}, 201
+
+    @route("GET", "/products/imports/<number>")
+    def product_status(number: str) -> Any:
+        return show.product_import(world, world.ask_import("P41", number))
+
+    @route("GET", "/products/imports/<number>/error_report")
+    def product_errors(number: str) -> Any:
+        return _product_report(world, number, "errors")
+
+    @route("GET", "/products/imports/<number>/transformation_error_report")
+    def first_product_errors(number: str) -> Any:
+        return _product_report(world, number, "first_errors")
+
+
+def _product_report(world: World, number: str, name: str) -> Response:
+    """The rows of the file with the columns "errors" and "warnings"; with Conduct.product_report "own" the operator's own form."""
+    found = world.imports.get(number)
+    if found is None or found["kind"] != "P41" or not found[name]:
+        raise ProblemError(404, "No error report")
+    own = world.conduct.product_report == "own"
+    text = "<rapporto/>" if own else product_error_file(found[name])
+    return Response(text, 200, content_type="application/octet-stream")
 
 
 def _rows(*names: str) -> list[dict[str, str]]:

@@ -404,6 +404,53 @@ def offer_import(known: Row) -> Row:
     }
 
 
+def product_import(world: World, known: Row) -> Row:
+    """P42. What the reports are is only told at the end."""
+    status = world.conduct.product_status or ("COMPLETE" if known["done"] else "WAITING")
+    failed = status in {"FAILED", "TRANSFORMATION_FAILED", "CANCELLED"}
+    told, complete = known["done"] and status in {"SENT", "COMPLETE"}, known["done"] and status == "COMPLETE"
+    rows, wrong = len(known["rows"]), len(known["first_errors"])
+    return {
+        "date_created": stamp(known["made_at"]),
+        "has_error_report": complete and bool(known["errors"]),
+        "has_new_product_report": complete and bool(known["inserted"]),
+        "has_transformation_error_report": told and bool(wrong),
+        "has_transformed_file": told,
+        "import_id": int(known["id"]),
+        "import_status": status,
+        "reason_status": "The file cannot be read" if failed else None,
+        "shop_id": world.shop["shop_id"],
+        "transform_lines_in_error": wrong if told else 0,
+        "transform_lines_in_success": rows - wrong if told else 0,
+        "transform_lines_read": rows if told else 0,
+        "transform_lines_with_warning": 0,
+    }
+
+
+def attribute(known: Row) -> Row:
+    """A row of PM11."""
+    roles = [known["role"]] if known.get("role") else []
+    return {
+        "code": known["code"],
+        "label": known["label"],
+        "label_translations": [{"locale": "it_IT", "value": known["label"]}],
+        "description": known["label"],
+        "description_translations": [{"locale": "it_IT", "value": known["label"]}],
+        "example": None,
+        "hierarchy_code": known.get("category") or "",
+        "required": known["required"],
+        "requirement_level": "REQUIRED" if known["required"] else "OPTIONAL",
+        "roles": [{"type": each, "parameters": _words(known)} for each in roles],
+        "type": "TEXT",
+        "type_parameter": None,
+        "variant": False,
+    }
+
+
+def _words(known: Row) -> list[Row]:
+    return [{"name": "REFERENCE", "value": known["word"]}] if known.get("word") else []
+
+
 def stock_import(known: Row, shop_id: int) -> Row:
     """STO02."""
     return _import(known) | {"import_id": known["id"], "shop_id": shop_id}

@@ -206,3 +206,13 @@ def error_file(rows: Sequence[tuple[int, str, Mapping[str, str]]]) -> str:
     for line, message, row in rows:
         writer.writerow([line, message, *row.values()])
     return text.getvalue()
+
+
+def product_error_file(rows: Sequence[tuple[int, str, Mapping[str, str]]]) -> str:
+    """A report about products: the row as it came, then what was wrong (columns as sellers' programs read them)."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow([*(rows[0][2] if rows else ()), "errors", "warnings"])
+    for _, message, row in rows:
+        writer.writerow([*row.values(), message, ""])
+    return text.getvalue()

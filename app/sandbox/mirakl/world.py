@@ -33,6 +33,17 @@ REASONS: Final = (
     ("35", "CANCELATION", True, "Prodotto esaurito"), ("36", "CANCELATION", True, "Altro"), ("1", "INCIDENT_OPEN", False, "Non ricevuto"),
 )  # fmt: skip
 RETURNABLE: Final = frozenset({"SHIPPED", "RECEIVED"})
+ATTRIBUTES: Final[tuple[Row, ...]] = (
+    {"code": "category", "label": "Categoria", "required": True, "role": "CATEGORY"},
+    {"code": "shop_sku", "label": "SKU venditore", "required": True, "role": "SHOP_SKU"},
+    {"code": "ean", "label": "EAN", "required": True, "role": "UNIQUE_IDENTIFIER", "word": "EAN"},
+    {"code": "upc", "label": "UPC", "required": False, "role": "UNIQUE_IDENTIFIER", "word": "UPC"},
+    {"code": "title", "label": "Titolo", "required": True, "role": "TITLE"},
+    {"code": "marca", "label": "Marca", "required": True},
+    {"code": "image_1", "label": "Immagine", "required": False},
+    {"code": "peso", "label": "Peso netto", "required": True, "category": "TEE"},
+    {"code": "taglia", "label": "Taglia", "required": True, "category": "TAZZE"},
+)
 OF01_NEEDED: Final = ("sku", "product-id", "product-id-type", "price", "quantity", "state")
 
 
@@ -52,6 +63,12 @@ class Conduct:
     states: list[str] = field(default_factory=lambda: ["11", "10"])
     import_seconds: float = 5
     import_asks: int = 2  # an import is done when it is asked for the second time
+    # What this operator wants to know of products (PM11): {code, label, required, role, word, category}; a category of its own needs one here.
+    attributes: list[dict[str, Any]] = field(default_factory=lambda: [dict(each) for each in ATTRIBUTES])
+    product_errors: dict[str, str] = field(default_factory=dict)  # EAN -> why its line is not integrated
+    product_review: bool = False  # an upload without errors is not yet a product: /_control/products makes it
+    product_report: str = "csv"  # "own": the operator's reports are in a format of its own
+    product_status: str = ""  # what an upload says it is, whatever it is
     frequency: bool = False  # keep the limits of each operation (FACTS 1), beside that of all calls
     per_second: int = 100
 
@@ -121,9 +138,11 @@ class World:
                 self._write_offer(row)
 
     def take_import(self, kind: str, rows: list[dict[str, str]]) -> str:
-        number = str(self.number(2000)) if kind == "OF01" else str(uuid.UUID(int=self.number(10**30)))
+        number = (
+            str(self.number(2000)) if kind in {"OF01", "P41"} else str(uuid.UUID(int=self.number(10**30)))
+        )
         self.imports[number] = {
-            "id": number, "kind": kind, "rows": rows, "asked": 0, "done": False, "made_at": self.now(), "errors": [], "pending": 0,
+            "id": number, "kind": kind, "rows": rows, "asked": 0, "done": False, "made_at": self.now(), "errors": [], "first_errors": [], "pending": 0,
             "due_at": self.now() + timedelta(seconds=self.conduct.import_seconds), "inserted": 0, "updated": 0, "failed": "",
         }  # fmt: skip
         return number
@@ -139,6 +158,9 @@ class World:
 
     def _carry_out(self, found: Row) -> None:
         found["done"] = True
+        if found["kind"] == "P41":
+            self._integrate(found)
+            return
         write = {"OF01": self._offer_row, "STO01": self._stock_row, "PRI01": self._price_row}[found["kind"]]
         for line, row in enumerate(found["rows"], start=1):
             sku = row.get("sku") or row.get("offer-sku") or ""
@@ -150,6 +172,50 @@ class World:
             else:
                 self.refused.pop(sku, None)
                 self.done("offer", None, [sku])
+
+    # --- new products --------------------------------------------------------------------------------------------------------
+
+    def wanted_of(self, category: str) -> list[Row]:
+        """The attributes of a category: its own and those that all share."""
+        found = self.conduct.attributes
+        if category not in {each.get("category") for each in found if each.get("category")}:
+            raise ProblemError(404, f"Hierarchy {category} not found")
+        return [each for each in found if each.get("category") in {None, category}]
+
+    def take_products(self, rows: list[dict[str, str]]) -> str:
+        """P41 in the operator's format: only its own columns are known."""
+        known = {each["code"] for each in self.conduct.attributes}
+        if not rows or (strange := set(rows[0]) - known):
+            raise invalid(f"unknown columns: {', '.join(map(str, strange)) if rows else 'no line'}")
+        return self.take_import("P41", rows)
+
+    def _integrate(self, found: Row) -> None:
+        """Lines that are no products are in `first_errors` (P47), those that the operator does not want in `errors` (P44)."""
+        if self.conduct.product_status in {"FAILED", "TRANSFORMATION_FAILED", "CANCELLED"}:
+            return
+        for line, row in enumerate(found["rows"], start=1):
+            malformed = self._malformed(row)
+            unwanted = self.conduct.product_errors.get(row.get("ean") or "")
+            if malformed:
+                found["first_errors"].append((line, malformed, row))
+            elif unwanted:
+                found["errors"].append((line, unwanted, row))
+            else:
+                found["inserted"] += 1
+                self.done("product", None, [row["shop_sku"]])
+                if not self.conduct.product_review:
+                    self.add_product(row["ean"], row["title"])
+
+    def _malformed(self, row: Row) -> str:
+        try:
+            wanted = self.wanted_of(row.get("category") or "")
+        except ProblemError:
+            return f"The category {row.get('category')} is unknown"
+        missing = [each["code"] for each in wanted if each["required"] and not row.get(each["code"])]
+        if missing:
+            return f"The attribute {missing[0]} is required"
+        ean = row["ean"]
+        return "" if ean.isdigit() and len(ean) in {8, 12, 13, 14} else f"The EAN {ean} is not valid"
 
     def _offer_row(self, row: Row) -> str:
         """Answers inserted, updated or pending."""

@@ -89,12 +89,27 @@ def test_without_a_preset_the_currency_is_needed() -> None:
         ("cancel_reasons", {"bad_mood": "1"}),
         ("refund_reasons", {"return": ""}),
         ("api_key", "short"),
+        ("categories", {"Tee": ""}),
+        ("product_mapping", {"": "title"}),
     ],
 )
 def test_a_value_that_makes_no_sense_is_named(name: str, value: Any) -> None:
     with pytest.raises(ValidationError) as refused:
         load(**{name: value})
     assert name in refused.value.normalized_messages()
+
+
+def test_a_mapping_of_products_needs_categories() -> None:
+    with pytest.raises(ValidationError) as refused:
+        load(product_mapping={"marca": "brand"})
+    assert "categories" in refused.value.normalized_messages()
+    loaded = load(product_mapping={"marca": "brand"}, categories={"*": "TEE"})
+    assert (loaded["product_mapping"], loaded["categories"]) == ({"marca": "brand"}, {"*": "TEE"})
+
+
+def test_product_data_are_wanted_by_who_has_mapped_categories() -> None:
+    assert not PROVIDER.can(load()).creates_products
+    assert PROVIDER.can(load(categories={"*": "TEE"})).creates_products
 
 
 def test_what_an_operator_has_switched_on_decides_what_flows_may_do() -> None:

@@ -13,8 +13,10 @@ from market_world import Market, market
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models import OrderPiece
+from app.models import Offer, OrderPiece, Product
 from app.sandbox.mirakl import SIMULATOR
+
+NEW_GTIN = "4006381333993"
 
 
 @pytest.fixture
@@ -30,6 +32,26 @@ def whole(app: Flask) -> Iterator[Market]:
     with market(app, replace(SIMULATOR, settings=settings)) as found:
         found.control("conduct", {"multi_shipment": False})
         yield found
+
+
+@pytest.fixture
+def creating(app: Flask) -> Iterator[Market]:
+    """At an operator that knows how the merchant's products become its own."""
+    mapping = {"marca": "brand", "peso": "=100 g", "image_1": "image"}
+    settings = {**SIMULATOR.settings, "categories": {"*": "TEE"}, "product_mapping": mapping}
+    with market(app, replace(SIMULATOR, settings=settings)) as found:
+        yield found
+
+
+def offered(sku: str) -> tuple[str, str | None]:
+    """State and reason of an offer here."""
+    db.session.rollback()
+    row = db.session.execute(
+        select(Offer.state, Offer.reason_code)
+        .join(Product, Product.id == Offer.product_id)
+        .where(Product.sku == sku)
+    ).one()
+    return str(row.state), row.reason_code
 
 
 def there(at: Market, order: dict[str, Any]) -> Counter[str]:
@@ -108,3 +130,42 @@ def test_a_returned_piece_is_paid_back_once(at: Market) -> None:
     assert [each["amount"] for each in at.deeds("refund")] == [790]
     assert len(at.deeds("accept_return")) == 1
     assert at.cases() == []
+
+
+def test_an_unknown_product_is_created_and_then_offered(creating: Market) -> None:
+    creating.product("TEE-900", NEW_GTIN, stock=4)
+    creating.work()
+    creating.work()
+    assert offered("TEE-900") == ("on_sale", None)
+    assert creating.offers()["TEE-900"]["stock"] == 4
+    assert [each["pieces"] for each in creating.deeds("product")] == [["TEE-900"]]
+    assert creating.cases() == []
+
+
+def test_a_product_in_review_is_no_problem_and_is_not_sent_again(creating: Market) -> None:
+    creating.control("conduct", {"product_review": True})
+    shown = creating.product("TEE-900", NEW_GTIN, stock=4)
+    for _ in range(3):
+        creating.work()
+    assert offered("TEE-900") == ("needs_product", "mirakl.product_in_review")
+    assert creating.cases() == []
+    creating.shop.change_product(shown["id"], {"stock": 3})
+    creating.work()
+    assert len(creating.deeds("product")) == 1
+    creating.control("products", [{"gtin": NEW_GTIN, "title": "Tee TEE-900"}])
+    creating.work()
+    creating.work()
+    assert offered("TEE-900") == ("on_sale", None)
+    assert creating.offers()["TEE-900"]["stock"] == 3
+
+
+def test_a_refused_product_is_told_and_holds_nothing_else(creating: Market) -> None:
+    creating.control("conduct", {"product_errors": {NEW_GTIN: "Image too small"}})
+    creating.product("TEE-900", NEW_GTIN)
+    for _ in range(2):
+        creating.work()
+    assert offered("TEE-900") == ("needs_product", "product.data_refused")
+    assert creating.cases() == ["product.data_refused"]
+    creating.buy(("TEE-001", 2))
+    creating.work()
+    assert creating.offers()["TEE-001"]["stock"] == 8

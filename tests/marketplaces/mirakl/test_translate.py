@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -595,3 +596,153 @@ def test_the_price_we_wrote_is_shown_not_the_discounted_one() -> None:
 def test_an_ean_is_the_same_with_leading_zeros() -> None:
     body = {"products": [{"product_id": "0012345678905", "product_id_type": "ean"}]}
     assert t.known_gtins(body, "EAN") == {"12345678905"}
+
+
+# --- products ----------------------------------------------------------------------------------------------------------------
+
+
+def attribute(code: str, role: str = "", *words: str, **more: Any) -> dict[str, Any]:
+    told = {"code": code, "label": code.title(), "requirement_level": "OPTIONAL"} | more
+    parameters = [{"name": "x", "value": word} for word in words]
+    return told | {"roles": [{"type": role, "parameters": parameters}] if role else []}
+
+
+def attributes(*rows: dict[str, Any], locale: str | None = None) -> list[t.Attribute]:
+    return t.as_attributes(t.attributes({"attributes": list(rows)}, locale))
+
+
+SHARED = [attribute("kat", "CATEGORY"), attribute("nr", "SHOP_SKU"), attribute("gtin", "UNIQUE_IDENTIFIER")]
+TEA = m.OfferWanted("TEE-1", "4006381333931", "Assam", 790, "EUR", 5, 1, True)
+
+
+def sheet(*rows: dict[str, Any], mapping: dict[str, str] | None = None, **product: Any) -> Any:
+    offer = replace(TEA, product=m.ProductData(**({"fields": {"brand": "Anna"}} | product)))
+    return t.sheet(offer, mapping or {}, "5110", attributes(*SHARED, *rows), "EAN")
+
+
+def test_columns_with_a_role_are_filled_in_by_themselves() -> None:
+    assert sheet() == {"kat": "5110", "nr": "TEE-1", "gtin": "4006381333931"}
+    assert sheet(attribute("titolo", "TITLE"))["titolo"] == "Assam"
+    assert sheet(attribute("gruppo", "VARIANT_GROUP_CODE"), parent="77")["gruppo"] == "77"
+    assert sheet(mapping={"nr": "=X"})["nr"] == "X"
+
+
+def test_the_mapping_names_fields_images_and_constants() -> None:
+    rows = [attribute(each) for each in ("a", "b", "c", "d", "e")]
+    mapping = {
+        "a": "brand",
+        "b": "=  sfuso ",
+        "c": "image:2",
+        "d": "attribute:None",
+        "e": "image",
+        "other": "brand",
+    }
+    values = sheet(*rows, mapping=mapping, images=("https://x/1.jpg", "https://x/2.jpg"))
+    assert {name: values.get(name) for name in mapping} == {
+        "a": "Anna",
+        "b": "sfuso",
+        "c": "https://x/2.jpg",
+        "d": None,
+        "e": "https://x/1.jpg",
+        "other": None,  # of another category
+    }
+
+
+def test_of_several_numbers_the_one_called_like_the_ean_is_ours() -> None:
+    upc, ean = attribute("n1", "UNIQUE_IDENTIFIER", "UPC"), attribute("n2", "UNIQUE_IDENTIFIER", "ean")
+    values = t.sheet(TEA, {}, "5110", attributes(upc, ean), "EAN")
+    assert values == {"category": "5110", "shop_sku": "TEE-1", "n2": TEA.gtin}
+    assert t.sheet(TEA, {"sku_nr": "sku"}, "5110", attributes(ean), "EAN") == {
+        "category": "5110",
+        "sku_nr": "TEE-1",
+        "n2": TEA.gtin,
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "missing"),
+    [
+        ({"requirement_level": "REQUIRED"}, "Peso (peso)"),
+        ({"requirement_level": None, "required": True}, "Peso (peso)"),
+        ({"requirement_level": "REQUIRED", "label": "peso"}, "peso"),
+        ({"requirement_level": "RECOMMENDED"}, None),
+        ({"requirement_level": "DISABLED", "required": True}, None),
+    ],
+)
+def test_required_attributes_are_missed(more: dict[str, Any], missing: str | None) -> None:
+    found = sheet(attribute("peso", **more))
+    if missing is None:
+        assert isinstance(found, dict)
+    else:
+        assert (found.code, found.params["fields"]) == ("product.data_missing", missing)
+
+
+def test_a_product_without_a_column_for_its_ean_would_never_be_found() -> None:
+    found = t.sheet(TEA, {}, "5110", attributes(attribute("kat", "CATEGORY")), "EAN")
+    assert isinstance(found, m.Reason)
+    assert found.params["fields"] == "EAN"
+
+
+def test_an_attribute_is_named_in_the_merchants_language() -> None:
+    row = attribute(
+        "peso", label_translations=[{"locale": "en", "value": "Weight"}, {"locale": "de", "value": "Gewicht"}]
+    )
+    assert attributes(row, locale="de_DE")[0].name == "Gewicht (peso)"
+    assert attributes(row, locale="it_IT")[0].name == "Peso (peso)"
+
+
+def test_the_mark_of_a_product_changes_with_its_data_only() -> None:
+    assert t.mark(TEA, {"a": "1", "b": "2"}) == t.mark(replace(TEA, stock=0, price=1), {"b": "2", "a": "1"})
+    assert (
+        len({t.mark(TEA, {"a": "1"}), t.mark(TEA, {"a": "2"}), t.mark(replace(TEA, gtin="1"), {"a": "1"})})
+        == 3
+    )
+
+
+TOLD = [["1", "4006381333931", "x"], ["TEE-2", "4006381333948", "x"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "shop_sku;ean;errors;warnings\nTEE-2;4006381333948;no image;\n1;4006381333931;;small",
+            {"TEE-2": "no image"},
+        ),
+        ("ean,error-message\n4006381333931,a\n4006381333931,b\n", {"1": "a; b"}),
+        ("error-line;error-code;error-message;shop_sku\n1;7;wrong;TEE-2", {"TEE-2": "wrong"}),
+        ("line;errors;qty\n1;the number one;1", {}),
+        ("ean;remark\n4006381333931;no", {}),
+        ("<rapporto/>", {}),
+        ("", {}),
+        ("errors\r\x00;\r\r", {}),
+    ],
+)
+def test_lines_with_errors_find_their_product(text: str, found: dict[str, str]) -> None:
+    assert t.product_errors(text.encode(), TOLD) == found
+
+
+def test_two_skus_of_one_ean_are_told_apart_by_their_sku() -> None:
+    told = [["A", "4006381333931", "x"], ["B", "4006381333931", "x"]]
+    assert t.product_errors(b"sku;ean;errors\nB;4006381333931;no", told) == {"B": "no"}
+
+
+@pytest.mark.parametrize(
+    ("status", "minutes", "open_"),
+    [
+        ("WAITING", 5, True),
+        ("RUNNING", 59, True),
+        ("NEVER_SEEN", 5, True),
+        ("NEVER_SEEN", 61, False),
+        ("WAITING", 61, False),
+        ("SENT", 1, False),
+        ("COMPLETE", 1, False),
+        ("FAILED", 1, False),
+        ("CANCELLED", 1, False),
+    ],
+)
+def test_an_upload_is_open_for_an_hour_at_most(status: str, minutes: int, open_: bool) -> None:
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    made = (now - timedelta(minutes=minutes)).isoformat()
+    assert t.product_import({"import_status": status, "date_created": made}).is_open(now) is open_
+    assert not t.product_import({"import_status": status}).is_open(now)
