@@ -21,10 +21,23 @@ LISTINGS = table_of(Listing)
 
 def held(session: Session, product_ids: Iterable[int]) -> dict[int, int]:
     """Units by product that open orders hold and that the shop's stock does not contain yet."""
+    return _counted(session, product_ids)
+
+
+def held_by_later(session: Session, product_ids: Iterable[int], piece_id: int) -> dict[int, int]:
+    """Those of `held` that came after this piece and that nobody has promised yet: who came first may have them."""
+    later = select(OrderPiece.id).where(
+        OrderPiece.id == Reservation.piece_id, OrderPiece.id > piece_id, OrderPiece.state == "announced"
+    )
+    return _counted(session, product_ids, later.exists())
+
+
+def _counted(session: Session, product_ids: Iterable[int], *which: ColumnElement[bool]) -> dict[int, int]:
     rows = session.execute(
         select(Reservation.product_id, func.count())
         .join(Product, Product.id == Reservation.product_id)
         .where(
+            *which,
             Reservation.product_id.in_(list(product_ids)),
             Reservation.state == "open",
             or_(

@@ -1,21 +1,24 @@
 """Some marketplaces want an answer before an order is an order: accepted, refused in part, or only noticed (Mirakl OR21, Octopia, eMAG).
 
-Stock is held from the first look on, so what is accepted is there. What may go wrong: nobody answers and the marketplace cancels the order after a
-while. Therefore an order is accepted at once, unless the merchant wants to decide himself or its price looks like a mistake; then a case says so.
+Stock is held from the first look on, so what is accepted is there; where only that may be accepted, it is looked at again when the answer
+leaves. What may go wrong: nobody answers and the marketplace cancels the order after a while. Therefore an order is accepted at once, unless
+the merchant wants to decide himself or its price looks like a mistake; then a case says so.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
 from app.models import Case, Command, Connection, Offer, Order, OrderLine, OrderPiece, Product
-from app.registry import AcceptsOrders, Capabilities
+from app.registry import AcceptsOrders, Capabilities, provider
 from app.rules import status, stock
 from app.story import close_case, order_case, tell
 
@@ -32,12 +35,18 @@ def want(session: Session, order: Order, can: Capabilities) -> None:
     if can.acceptance != "notice" and (too_cheap or settings.get("accept_orders") == "by_hand"):
         order_case(session, order, WAITS, line=too_cheap or None)
         return
-    refused = _not_there(session, order, pieces) if settings.get("accept_orders") == "in_stock" else []
-    if can.acceptance == "notice":
-        refused = []
-    elif can.acceptance == "order" and refused:
-        refused = pieces
+    refused = _to_refuse(session, order, pieces, settings, can)
     _write(session, order, pieces, refused)
+
+
+def _to_refuse(
+    session: Session, order: Order, pieces: list[OrderPiece], settings: Mapping[str, Any], can: Capabilities
+) -> list[OrderPiece]:
+    """Which of these pieces the merchant's rule does not let us accept."""
+    if settings.get("accept_orders") != "in_stock" or can.acceptance == "notice":
+        return []
+    missing = _not_there(session, order, pieces)
+    return pieces if missing and can.acceptance == "order" else missing
 
 
 def is_answered(session: Session, order: Order) -> None:
@@ -55,7 +64,7 @@ def by_hand(session: Session, order: Order, *, accept: bool) -> bool:
     if session.scalar(asked.where(Case.account_id == order.account_id)) is None:
         return False
     pieces = _waiting(session, order)
-    return bool(pieces) and _write(session, order, pieces, [] if accept else pieces)
+    return bool(pieces) and _write(session, order, pieces, [] if accept else pieces, by_hand=True)
 
 
 def deliver(
@@ -63,6 +72,8 @@ def deliver(
 ) -> Delivered:
     """Tell the marketplace. A repeat needs no reading back: a client finds an answered order and says so (AcceptsOrders)."""
     order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
+    if not command.in_doubt and not command.payload.get("by_hand"):
+        _look_again(session, command, order, marketplace)
     refused = set(command.payload["refuse"])
     wanted = _by_id(session, [*command.payload["accept"], *refused])
     accepted_ids = [piece.external_id for piece in wanted if piece.id not in refused]
@@ -73,6 +84,22 @@ def deliver(
     session.commit()
     answer = client.accept_order(root_id, accepted_ids, refused_ids)
     return _answered(session, command, answer, refused)
+
+
+def _look_again(session: Session, command: outbox.Claimed, order: Order, marketplace: Connection) -> None:
+    """The stock may have fallen since the answer was written: the marketplace may have rested for hours. An answer that may be there already is
+    not changed any more, and what was refused stays so.
+    """
+    named = _by_id(session, [*command.payload["accept"], *command.payload["refuse"]])
+    pieces = [each for each in named if each.state == m.PieceState.ANNOUNCED]
+    can = provider(marketplace.provider).can(marketplace.settings)
+    missing = {each.id for each in _to_refuse(session, order, pieces, marketplace.settings, can)}
+    gone = [each for each in command.payload["accept"] if each in missing]
+    if not gone:
+        return
+    command.payload["accept"] = [each for each in command.payload["accept"] if each not in gone]
+    command.payload["refuse"] += gone
+    session.execute(update(Command).where(Command.id == command.id).values(payload=command.payload))
 
 
 def _answered(
@@ -99,12 +126,19 @@ def _answered(
     return Delivered({"accepted": len(command.payload["accept"])}, problem, seen=answer.seen)
 
 
-def _write(session: Session, order: Order, pieces: list[OrderPiece], refused: list[OrderPiece]) -> bool:
+def _write(
+    session: Session,
+    order: Order,
+    pieces: list[OrderPiece],
+    refused: list[OrderPiece],
+    *,
+    by_hand: bool = False,
+) -> bool:
     """One answer for these pieces; those that join the order later are answered on their own."""
     refuse = [piece.id for piece in refused]
     accept = [piece.id for piece in pieces if piece.id not in refuse]
     key = f"accept_order:{pieces[0].id}"
-    payload = {"accept": accept, "refuse": refuse}
+    payload = {"accept": accept, "refuse": refuse, "by_hand": by_hand}
     written = outbox.write_for_order(session, order, order.connection_id, "accept_order", key, payload)
     return written is not None
 
@@ -136,9 +170,12 @@ def _not_there(session: Session, order: Order, pieces: list[OrderPiece]) -> list
         if product_id is not None:
             by_product[product_id].append(piece)
     held = reservations.held(session, by_product)
+    later = reservations.held_by_later(session, by_product, pieces[-1].id) if pieces else {}
     missing: list[OrderPiece] = []
     for product in session.scalars(select(Product).where(Product.id.in_(by_product))):
-        short = stock.oversold_by(product.stock, held.get(product.id, 0))
+        short = stock.oversold_by(product.stock, held.get(product.id, 0) - later.get(product.id, 0))
+        if product.stock is None and not product.in_stock:
+            short = len(by_product[product.id])  # nobody counts them, and the shop says that there is none
         missing += by_product[product.id][-short:] if short else []
     return missing
 

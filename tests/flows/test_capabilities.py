@@ -280,6 +280,84 @@ def test_a_marketplace_that_knows_only_whole_orders_hears_no_of_the_whole(
     assert asks.told == [(made["id_order"], (), ids(made))]
 
 
+def seen_and_then_sold_out(world: World, **more: Any) -> dict[str, Any]:
+    """An order that was looked at and not answered yet, when the shop sells out."""
+    made = world.order(("TEE-001", 2, 790), **more)
+    world.ask()
+    product = next(each for each in world.shop.products.values() if each.sku == "TEE-001")
+    world.shop.change_product(product.id, {"stock": 1})
+    world.send_events()
+    jobs.drain_inbox(world.shop_connection)
+    return made
+
+
+def test_what_was_sold_between_the_look_and_the_answer_is_not_accepted(
+    ready: World, asks: type[Asks]
+) -> None:
+    settings(ready, accept_orders="in_stock")
+    made = seen_and_then_sold_out(ready)
+    ready.work(poll=False)
+    assert asks.told == [(made["id_order"], ids(made)[:1], ids(made)[1:])]
+    states = ready.session.scalars(select(OrderPiece.state).order_by(OrderPiece.id)).all()
+    assert states == ["announced", "cancelled"]
+
+
+def test_of_two_orders_for_the_last_pieces_the_first_one_is_accepted(ready: World, asks: type[Asks]) -> None:
+    settings(ready, accept_orders="in_stock")
+    first = ready.order(("TEE-001", 10, 790))
+    ready.ask()
+    second = ready.order(("TEE-001", 2, 790), oversell=True)
+    ready.ask()
+    ready.work(poll=False)
+    assert sorted(asks.told) == sorted(
+        [(first["id_order"], ids(first), ()), (second["id_order"], (), ids(second))]
+    )
+
+
+@pytest.mark.parametrize("how", ["always", "by_hand"])
+def test_whoever_accepts_everything_accepts_it_also_after_it_was_sold(
+    ready: World, asks: type[Asks], how: str
+) -> None:
+    settings(ready, accept_orders=how)
+    made = seen_and_then_sold_out(ready)
+    if how == "by_hand":
+        order = ready.session.scalars(select(Order)).one()
+        assert order_accepted.by_hand(ready.session(), order, accept=True)
+        settings(ready, accept_orders="in_stock")
+    ready.work(poll=False)
+    assert asks.told == [(made["id_order"], ids(made), ())]
+
+
+def test_an_answer_that_may_have_arrived_is_not_changed_when_the_stock_falls(
+    ready: World, asks: type[Asks]
+) -> None:
+    settings(ready, accept_orders="in_stock")
+    asks.silent = 1
+    made = ready.order(("TEE-001", 2, 790))
+    ready.ask()
+    jobs.drain_outbox(ready.kaufland_connection)
+    product = next(each for each in ready.shop.products.values() if each.sku == "TEE-001")
+    ready.shop.change_product(product.id, {"stock": 1})
+    ready.work(poll=False)
+    ready.hurry()
+    ready.work(poll=False)
+    assert asks.told == [(made["id_order"], ids(made), ())]
+    command = ready.session.scalars(select(Command).where(Command.kind == "accept_order")).one()
+    assert (command.state, command.payload["refuse"]) == ("done", [])
+
+
+def test_what_nobody_counts_and_the_shop_has_not_is_not_accepted_either(
+    ready: World, asks: type[Asks]
+) -> None:
+    settings(ready, accept_orders="in_stock")
+    product = ready.session.scalars(select(Product).where(Product.sku == "TEE-001")).one()
+    product.stock, product.in_stock = None, False
+    ready.session.commit()
+    made = ready.order(("TEE-001", 2, 790))
+    ready.work()
+    assert asks.told == [(made["id_order"], (), ids(made))]
+
+
 def test_a_notice_is_never_a_no(ready: World, asks: type[Asks], like: Like) -> None:
     like(asks, acceptance="notice")
     settings(ready, accept_orders="in_stock", price_guard_percent=10)
