@@ -11,6 +11,7 @@ imports that are taken and fail later, and deeds whose answer got lost. What can
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -800,11 +801,12 @@ class MiraklClient:
         here raises but Unauthorised: whoever cannot be uploaded now is told to come again.
         """
         sheets: dict[str, Mapping[str, str]] = {}
+        asked: dict[str, list[t.Attribute] | str | Unavailable | Invalid] = {}
         looked: dict[str, m.TaskSeen] = {}
-        for offer in push.unknown_ones if self._categories else ():
-            if not offer.on:
-                continue
-            values = self._sheet(offer)
+        wanted = [each for each in push.unknown_ones if each.on] if self._categories else []
+        # In any order: only some of the uploads that an operator is slow with can be asked about in one push, and not always the same.
+        for offer in random.sample(wanted, len(wanted)):
+            values = self._sheet(offer, asked)
             if isinstance(values, Unavailable):
                 push.later([offer], _turn(values, offer.sku))
             elif isinstance(values, m.Reason):
@@ -816,18 +818,24 @@ class MiraklClient:
         if sheets:
             self._upload(push, [each for each in push.unknown_ones if each.sku in sheets], sheets)
 
-    def _sheet(self, offer: m.OfferWanted) -> Mapping[str, str] | m.Reason | Unavailable:
-        """The columns of a product, why it cannot have any, or that its category cannot be asked for now."""
+    def _sheet(
+        self, offer: m.OfferWanted, asked: dict[str, list[t.Attribute] | str | Unavailable | Invalid]
+    ) -> Mapping[str, str] | m.Reason | Unavailable:
+        """The columns of a product, why it cannot have any, or that its category cannot be asked for now. `asked`: what this push knows already."""
         category = t.category_of(offer, self._categories)
         if category is None:
             own = offer.product.fields.get("category") if offer.product else None
             return m.Reason("mirakl.category_missing", {"sku": offer.sku, "category": own})
-        try:
-            known = self._attributes(category)
-        except Unavailable as error:
-            return error
-        except Invalid as error:
-            return t.told(error)
+        if category not in asked:
+            try:
+                asked[category] = self._attributes(category)
+            except (Unavailable, Invalid) as error:
+                asked[category] = error
+        known = asked[category]
+        if isinstance(known, Unavailable):
+            return known
+        if isinstance(known, Invalid):
+            return t.told(known)
         if isinstance(known, str):
             why: dict[str, object] = {"sku": offer.sku, "category": category, "message": known or None}
             return m.Reason("mirakl.category_unknown", why)
@@ -857,16 +865,16 @@ class MiraklClient:
         self, offer: m.OfferWanted, mark: str, looked: dict[str, m.TaskSeen]
     ) -> m.OfferAnswer | None:
         """The answer for a product that went out with exactly these data; None when it did not. An upload that an operator is slow with is asked
-        for again here, once for each push.
+        about again here, once for each push, as long as there are answers.
         """
         known = self._door.kept.peek(f"{PRODUCT}:{offer.sku}")
         if not isinstance(known, dict) or known.get("mark") != mark:
             return None
         verdict, task = str(known["verdict"]), str(known["task"])
         if verdict == "sent":
-            if task not in looked:
+            if task not in looked and all(each.done for each in looked.values()):
                 looked[task] = self._look_again(task)
-            for answer in looked[task].answers:
+            for answer in looked[task].answers if task in looked else ():
                 if answer.sku == offer.sku:
                     return answer
         if verdict == "open":

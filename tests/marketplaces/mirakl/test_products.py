@@ -232,8 +232,10 @@ def test_an_upload_every_quarter_of_an_hour(mirakl: Mirakl) -> None:
 def test_attributes_are_asked_for_one_category_in_an_hour(mirakl: Mirakl) -> None:
     client = at_pace(mirakl)
     mug = new("TAZZA-1", OTHER_NEW, product=product("Tassen"))
-    tea, waits = client.push_offers([new(), mug])
-    assert (tea.task or "").startswith("product:")
+    told = client.push_offers([new(), mug])
+    (taken,) = [each for each in told if each.task]
+    (waits,) = [each for each in told if not each.task]
+    assert taken.ok
     assert (waits.retry, why(waits)) == (True, "mirakl.product_turn")
     assert mirakl.faults.count("GET", "/products/attributes$") == 1
 
@@ -370,6 +372,26 @@ def test_a_file_that_was_sent_on_is_looked_at_with_every_push(mirakl: Mirakl) ->
     before = mirakl.faults.count("GET", "/imports/[0-9]+$")
     assert client.push_offers([new()])[0].reason == told.reason
     assert mirakl.faults.count("GET", "/imports/[0-9]+$") == before
+
+
+def test_slow_uploads_are_looked_at_within_the_pace_and_each_gets_its_turn(mirakl: Mirakl) -> None:
+    mirakl.world.conduct.product_review = True
+    client = creating(mirakl)
+    offers = [new(f"TEE-{n}", f"{4006381000000 + n}") for n in range(8)]
+    tasks = [client.push_offers([each])[0].task or "" for each in offers]
+    mirakl.world.conduct.product_status = "SENT"
+    client.read_tasks(tasks)
+    seen: set[str] = set()
+    for _ in range(200):
+        mirakl.faults.calls.clear()
+        told = at_pace(mirakl).push_offers(offers)
+        assert {why(each) for each in told} == {"mirakl.product_in_review"}
+        paths = [each.path for each in mirakl.faults.calls if "/products/imports/" in each.path]
+        assert len(paths) == 1
+        seen.update(paths)
+        if len(seen) == len(tasks):
+            return
+    pytest.fail("an upload is never looked at")
 
 
 def test_a_look_that_fails_changes_nothing(mirakl: Mirakl) -> None:
