@@ -367,8 +367,16 @@ def _match(session: Session, marketplace: Connection, piece: m.PieceSeen) -> int
     match neither, because a guess would ship the wrong thing.
     """
     if piece.offer_number is not None:
-        ours = select(Offer.product_id).where(
-            Offer.connection_id == marketplace.id, Offer.number == piece.offer_number
+        # Not one that was refused because its number was taken there, nor one whose product was deleted and may have been made anew.
+        ours = (
+            select(Offer.product_id)
+            .join(Product, Product.id == Offer.product_id)
+            .where(
+                Offer.connection_id == marketplace.id,
+                Offer.number == piece.offer_number,
+                Offer.external_ref.is_not(None),
+                Product.deleted.is_(False),
+            )
         )
         if (product_id := session.scalar(ours)) is not None:
             return product_id

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from market_world import Market, market
+from market_world import GOODS, Market, market
 from sqlalchemy import select
 
 from app import jobs, registry
 from app.extensions import db
 from app.flows import order_accepted
-from app.models import Command, Connection, Offer, Order, Product
+from app.models import Command, Connection, Offer, Order, OrderLine, Product
 from app.sandbox import simulators
 from app.sandbox.faults import Fault
 
@@ -24,6 +24,12 @@ ASKING = [
     key
     for key, simulator in simulators().items()
     if registry.provider(key).can(simulator.settings).acceptance in {"order", "pieces"}
+]
+# Where orders name the number that we gave to an offer.
+NUMBERED = [
+    key
+    for key, simulator in simulators().items()
+    if registry.provider(key).can(simulator.settings).numbers_offers
 ]
 
 
@@ -109,6 +115,43 @@ def test_an_answer_that_nobody_asked_for_is_not_given(at: Market) -> None:
         before = len(db.session.scalars(select(Command)).all())
         assert not order_accepted.by_hand(db.session(), order, accept=True)
         assert len(db.session.scalars(select(Command)).all()) == before
+
+
+def look(at: Market) -> None:
+    at.hurry()
+    jobs.ask_marketplace(at.market_connection)
+    db.session.rollback()
+
+
+@pytest.mark.parametrize("at", NUMBERED, indirect=True)
+def test_an_order_for_a_product_that_was_made_anew_holds_the_stock_of_the_new_one(at: Market) -> None:
+    at.buy(("TEE-001", 1))
+    at.shop.delete_product(product_in_shop(at, "TEE-001"), force=True)
+    at.product("TEE-001", GOODS["TEE-001"])
+    at.shop.outbox.deliver_due()
+    jobs.drain_inbox(at.shop_connection)
+    look(at)
+    line = db.session.scalars(select(OrderLine)).one()
+    assert line.product_id is not None
+    assert not db.session.get_one(Product, line.product_id).deleted
+
+
+@pytest.mark.parametrize("at", NUMBERED, indirect=True)
+def test_the_number_of_an_offer_that_never_came_on_sale_names_no_product(at: Market) -> None:
+    """It was taken there, by an offer of somebody else's making: that one's order must not become our product."""
+    sold, refused = offer("TEE-001"), offer("TEE-002")
+    taken, sold.number = sold.number, 777
+    db.session.flush()
+    refused.number, refused.external_ref = taken, None
+    db.session.commit()
+    at.buy(("TEE-001", 1))
+    look(at)
+    line = db.session.scalars(select(OrderLine)).one()
+    assert db.session.get_one(Product, line.product_id).sku == "TEE-001"
+
+
+def product_in_shop(at: Market, sku: str) -> int:
+    return next(each.id for each in at.shop.products.values() if each.sku == sku)
 
 
 @pytest.mark.parametrize("key", sorted(simulators()))
