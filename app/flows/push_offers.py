@@ -24,7 +24,7 @@ from app.models import Account, Connection, Offer, Product
 from app.registry import AnswersLater, MarketplaceClient, Provider
 from app.rules import offers as rules
 from app.rules import pricing
-from app.story import close_cases, open_case
+from app.story import close_case, close_cases, open_case
 
 SHOWN = ("price", "stock", "handling_days", "on", "shipping_group", "raw_state")
 UNSHOWN = ("vat_percent", "product")  # of a wish: what no marketplace shows again
@@ -53,6 +53,8 @@ _TASKS = text("""
     )
     SELECT task FROM due
 """)
+STUCK = "offer.stuck_in_process"
+STUCK_AFTER = timedelta(days=1)  # then a task that never ends is a case: an old stock may be on sale
 MOST_OVERTAKEN = 20  # of one offer; what is older than these was decided long ago
 
 
@@ -347,8 +349,10 @@ def _write_down(
         if offer.task is not None and offer.task != answer.task:
             offer.overtaken = [*offer.overtaken, offer.task][-MOST_OVERTAKEN:]
         offer.task, offer.task_due_at = answer.task, now if answer.task or offer.overtaken else None
+        offer.task_since = (offer.task_since or now) if answer.task or offer.overtaken else None
         if answer.task is not None:
-            well.append(subject)
+            if not _is_stuck(offer, now):
+                well.append(subject)
             if want.on and offer.state != m.OfferState.OFF:
                 _say(offer, m.OfferState.WAITING, m.Reason("offer.in_process"))
             continue  # taken is not done: who loses it again and again is asked less and less often
@@ -410,7 +414,7 @@ def _end_overtaken(session: Session, marketplace: Connection, ended: Sequence[st
     for offer in rows:
         offer.overtaken = [task for task in offer.overtaken if task not in ended]
         if not offer.overtaken:
-            offer.task_due_at = None
+            offer.task_due_at = offer.task_since = None
             offer.confirmed, offer.revision = None, offer.revision + 1
             offer.next_attempt_at = func.now()
     return len(rows)
@@ -433,18 +437,28 @@ def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen, again: 
             .values(task_due_at=now + again)
             .execution_options(synchronize_session="fetch")
         )
+        for offer, sku in rows:
+            if _is_stuck(offer, now):
+                _stuck(session, marketplace, offer, sku)
         return 0
-    answers = {answer.sku: answer for answer in seen.answers}
+    answers: dict[str, m.OfferAnswer] = {}
+    for each in seen.answers:
+        if each.sku not in answers or answers[each.sku].ok:
+            answers[each.sku] = (
+                each  # of two verdicts on one SKU the refusal counts: nothing is called on sale that may not be
+            )
     well: list[str] = []
     for offer, sku in rows:
+        since, offer.task_since = offer.task_since, now if offer.overtaken else None
         offer.task, offer.task_due_at = None, now if offer.overtaken else None
+        close_case(session, account_id=offer.account_id, subject=f"offer/{offer.id}", code=STUCK)
         answer = answers.get(str((offer.sent or {}).get("sku") or sku))
         if answer is None or answer.retry:
             offer.revision += 1  # what was sent is not there
             reason = (answer and answer.reason) or m.Reason("offer.lost_in_process")
             _postpone(offer, reason, 1.0, most=PARTNER_DOWN)
         elif answer.task is not None:
-            offer.task, offer.task_due_at = answer.task, now + again
+            offer.task, offer.task_due_at, offer.task_since = answer.task, now + again, since
         else:
             _end(session, marketplace, offer, answer, now, well)
     close_cases(session, account_id=marketplace.account_id, subjects=well)
@@ -476,6 +490,25 @@ def _end(
     offer.confirmed_revision, offer.confirmed_at = offer.sent_revision, now
     if sent.get("on") and offer.state != m.OfferState.OFF:
         _say(offer, answer.state, answer.reason)
+
+
+def _is_stuck(offer: Offer, now: datetime) -> bool:
+    return offer.task_since is not None and now - offer.task_since > STUCK_AFTER
+
+
+def _stuck(session: Session, marketplace: Connection, offer: Offer, sku: str | None) -> None:
+    """Nobody says what became of an offer: the merchant may look there, and somebody must know that an old stock may be on sale."""
+    told: dict[str, object] = {"marketplace": marketplace.name, "sku": sku}
+    if offer.state == m.OfferState.WAITING:
+        _say(offer, m.OfferState.WAITING, m.Reason(STUCK, told))
+    open_case(
+        session,
+        account_id=offer.account_id,
+        connection_id=marketplace.id,
+        subject=f"offer/{offer.id}",
+        code=STUCK,
+        params=told,
+    )
 
 
 def _refused(session: Session, marketplace: Connection, offer: Offer, sku: str, reason: m.Reason) -> None:

@@ -63,6 +63,7 @@ class Offer(Model):
     # Earlier tasks that were undecided when something newer was sent.
     overtaken: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
     task_due_at: Mapped[Time | None]  # when to ask what became of these
+    task_since: Mapped[Time | None]  # since when nobody has said what became of the oldest of these
     stale: Mapped[bool] = mapped_column(default=True)
     desired: Mapped[Json | None]
     revision: Mapped[Big] = mapped_column(default=0)

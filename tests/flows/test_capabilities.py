@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -19,7 +19,18 @@ from app import messages as m
 from app.errors import Unknown
 from app.extensions import db
 from app.flows import holiday, order_accepted
-from app.models import Account, Command, Connection, Offer, Order, OrderPiece, Product, Schedule, Shipment
+from app.models import (
+    Account,
+    Case,
+    Command,
+    Connection,
+    Offer,
+    Order,
+    OrderPiece,
+    Product,
+    Schedule,
+    Shipment,
+)
 from app.sandbox.faults import Fault
 
 ASSAM, SENCHA = "4006381333931", "4006381333948"
@@ -639,6 +650,50 @@ def test_a_marketplace_that_loses_an_offer_again_and_again_is_asked_less_often(
     world.work()
     ask_tasks(world)
     assert world.session.scalars(select(Offer.attempts)).all() == [0]
+
+
+def a_day_later(world: World) -> None:
+    world.session.execute(update(Offer).values(task_since=Offer.task_since - timedelta(hours=25)))
+    world.session.commit()
+
+
+@pytest.mark.parametrize("end", ["on_sale", "refused", "lost"])
+def test_a_task_that_does_not_end_within_a_day_is_a_case_until_it_ends(
+    world: World, later: type[Later], end: str
+) -> None:
+    made = world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    ask_tasks(world)
+    assert world.cases() == []
+    a_day_later(world)
+    ask_tasks(world)
+    (offer,) = world.session.scalars(select(Offer)).all()
+    assert (offer.state, offer.reason_code) == ("waiting", "offer.stuck_in_process")
+    call("PATCH", f"{world.shop_url}/_control/products/{made['id']}", {"stock": 3})
+    world.work()
+    ask_tasks(world)
+    assert world.cases() == ["offer.stuck_in_process"]
+    told = world.session.scalars(select(Case.params)).one()
+    assert told == {"marketplace": "Kaufland.de", "sku": "TEE-001"}
+    later.done = True
+    no = m.OfferAnswer("TEE-001", False, m.OfferState.REFUSED, reason=m.Reason("offer.refused"))
+    later.results.update({"on_sale": {}, "refused": {"TEE-001": no}, "lost": {"TEE-001": None}}[end])
+    ask_tasks(world)
+    assert world.cases() == (["offer.refused"] if end == "refused" else [])
+
+
+def test_of_two_verdicts_on_one_offer_the_refusal_counts(
+    world: World, later: type[Later], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no = m.OfferAnswer("TEE-001", False, m.OfferState.REFUSED, reason=m.Reason("offer.refused"))
+    yes = m.OfferAnswer("TEE-001", True, m.OfferState.ON_SALE)
+    monkeypatch.setattr(Later, "_of", lambda *_: [yes, no, yes])
+    later.done = True
+    world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    ask_tasks(world)
+    assert world.session.scalars(select(Offer.state)).all() == ["refused"]
+    assert world.cases() == ["offer.refused"]
 
 
 def test_a_change_meanwhile_goes_out_at_once_and_the_newest_task_counts(

@@ -587,6 +587,7 @@ def upgrade() -> None:
         sa.Column("task", sa.Text(), nullable=True),
         sa.Column("overtaken", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("task_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("task_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stale", sa.Boolean(), nullable=False),
         sa.Column("desired", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("revision", sa.BigInteger(), nullable=False),
