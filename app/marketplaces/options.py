@@ -23,6 +23,9 @@ def _said(german: str, english: str) -> dict[str, str]:
     return {"de": german, "en": english}
 
 
+_A_RULE = f'must be like {{"kind": "plus_percent", "value": "7.5"}}; kinds: {", ".join(pricing.KINDS)}'
+
+
 class MarketplaceOptions(Schema):
     """Base of a marketplace's settings schema; all optional."""
 
@@ -144,7 +147,12 @@ class MarketplaceOptions(Schema):
 
     @validates("price_rule")
     def price_rule_makes_sense(self, value: Any, **_: Any) -> None:
+        """A word that nobody knows must not mean "as in the shop": the merchant asked for something else."""
         try:
             pricing.from_settings(value)
         except Invalid as error:
-            raise ValidationError(str(error.params.get("expected", error.code))) from None
+            wrong = str(error.params["field"]).removeprefix("price_rule.")
+            told = str(error.params["value"])
+            raise ValidationError(f'{wrong} "{told}" cannot be used; {_A_RULE}') from None
+        if set(value) - {"kind", "value"} or (value.get("value") and not value.get("kind")):
+            raise ValidationError(_A_RULE)

@@ -81,3 +81,27 @@ def test_wrong_settings_are_refused_at_their_field(wrong: dict[str, Any]) -> Non
 
 def test_settings_of_a_newer_version_do_not_stop_an_older_one() -> None:
     assert "colour" not in load(colour="green")
+
+
+@pytest.mark.parametrize("rule", [{}, {"kind": "same", "value": "0"}, {"kind": "plus", "value": "1,50"}])
+def test_a_price_rule_is_kept_as_it_was_meant(rule: dict[str, str]) -> None:
+    assert load(price_rule=rule)["price_rule"] == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"": ""}, "must be like"),
+        ({"percent": "10"}, "must be like"),
+        ({"value": "10"}, "must be like"),
+        ({"kind": "plus", "value": "1", "of": "x"}, "must be like"),
+        ({"kind": "double"}, 'kind "double" cannot be used; must be like'),
+        ({"kind": "minus_percent", "value": "100"}, 'value "100" cannot be used; must be like'),
+    ],
+)
+def test_a_price_rule_that_nobody_understands_is_refused_with_a_sentence(
+    rule: dict[str, str], said: str
+) -> None:
+    ((message,),) = refused(price_rule=rule).values()
+    assert message.startswith(said)
+    assert "kinds: same, fixed, plus" in message
