@@ -376,8 +376,9 @@ def test_a_file_that_was_sent_on_is_looked_at_with_every_push(mirakl: Mirakl) ->
 
 def test_slow_uploads_are_looked_at_within_the_pace_and_each_gets_its_turn(mirakl: Mirakl) -> None:
     mirakl.world.conduct.product_review = True
+    mirakl.world.conduct.per_second = 10_000
     client = creating(mirakl)
-    offers = [new(f"TEE-{n}", f"{4006381000000 + n}") for n in range(8)]
+    offers = [new(f"TEE-{n}", f"{4006381000000 + n}") for n in range(4)]
     tasks = [client.push_offers([each])[0].task or "" for each in offers]
     mirakl.world.conduct.product_status = "SENT"
     client.read_tasks(tasks)
@@ -396,11 +397,16 @@ def test_slow_uploads_are_looked_at_within_the_pace_and_each_gets_its_turn(mirak
 
 def test_a_look_that_fails_changes_nothing(mirakl: Mirakl) -> None:
     client, task = uploaded(mirakl, product_status="SENT", product_review=True)
-    client.read_tasks([task])
+    (other,) = client.push_offers([new("TEE-010", OTHER_NEW)])
+    client.read_tasks([task, other.task or ""])
     mirakl.faults.add({"kind": "status", "status": 503, "path": "/imports/[0-9]+$", "count": 9})
-    stock, told = client.push_offers([wanted(), new()])
+    before = mirakl.faults.count("GET", "/imports/[0-9]+$")
+    stock, *told = client.push_offers([wanted(), new(), new("TEE-010", OTHER_NEW)])
     assert stock.task is not None
-    assert why(told) == "mirakl.product_in_review"
+    assert [why(each) for each in told] == ["mirakl.product_in_review"] * 2
+    assert (
+        mirakl.faults.count("GET", "/imports/[0-9]+$") == before + 1
+    )  # the second is asked about another time
 
 
 def test_lines_that_are_no_products_say_why(mirakl: Mirakl) -> None:
