@@ -345,6 +345,28 @@ def test_a_return_wants_the_sellers_word(shop: Shop) -> None:
     assert shop.problem("PUT", "/returns/accept", refused)[0] == 400
 
 
+def test_the_seller_says_of_every_line_whether_it_is_as_it_should_be(shop: Shop) -> None:
+    number, pieces = shop.sold(1)
+    shop.call("PUT", f"/orders/{number}/ship")
+    return_id = shop.control("/return", {"pieces": pieces})["returns"][0]
+
+    def judged(*lines: dict[str, Any], status: int = 200) -> Any:
+        body = {"returns": [{"id": return_id, "return_lines": list(lines)}]}
+        answer: Any = shop.call("PUT", "/returns/compliance", body)
+        assert answer.status_code == status, answer.text
+        return answer.json
+
+    good = {"order_line_id": f"{number}-1", "compliant": True}
+    assert "invalid state" in judged(good)["return_errors"][0]["message"]
+    shop.call("PUT", "/returns/receive", {"returns": [{"id": return_id}]})
+    assert "not been specified" in judged(good | {"order_line_id": "x"})["return_errors"][0]["message"]
+    judged(good | {"compliant": False}, status=400)
+    judged(good | {"compliance": True}, status=400)
+    assert judged(good)["return_success"] == [{"id": return_id}]
+    (row,) = shop.get("/returns")["data"]
+    assert row["return_lines"][0]["compliance"] == [{"compliant": True}]
+
+
 def test_returns_are_turned_by_tokens(shop: Shop) -> None:
     for _ in range(3):
         number, pieces = shop.sold()

@@ -14,13 +14,14 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from app import messages as m
-from app.errors import Invalid, Refused, Unauthorised, Unavailable, Unknown
+from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable, Unknown
 from app.marketplaces.mirakl import translate as t
 from app.rules.tracking import carriers, tracking_url
 
@@ -567,10 +568,14 @@ class MiraklClient:
     def accept_return(self, return_piece_id: str) -> m.PieceAnswer:
         """Agree to a return that waits for it (RT21), or say that its goods have come (RT25), and pay the buyer back for this piece (OR28).
 
-        Mirakl itself never pays for a return. What the line had given back before is remembered, so that a repeat pays nothing twice.
+        Mirakl itself never pays for a return. What the line had given back before is remembered, so that a repeat pays nothing twice. A return
+        of which everything is paid back is closed.
         """
         return_id, line_id, number = t.piece_parts(return_piece_id)
+        if return_piece_id in self._paid(return_id):
+            return m.PieceAnswer(return_piece_id, ok=True, already=True)
         back = self._return_now(return_id)
+        pieces = sum(quantity for _, quantity in t.return_lines(back))
         refused = self._let_in(return_piece_id, str(back.get("state")))
         if refused is not None:
             return refused
@@ -581,8 +586,33 @@ class MiraklClient:
             f"returned:{return_piece_id}", lambda: (t.given_back(order, line, "refunds")[0], HINTED)
         )
         if due < 1 or t.given_back(order, line, "refunds")[0] >= before + due:
-            return m.PieceAnswer(return_piece_id, ok=True, already=True)
-        return self._pay(return_piece_id, order, line, due, "return", 1)
+            answer = m.PieceAnswer(return_piece_id, ok=True, already=True)
+        else:
+            answer = self._pay(return_piece_id, order, line, due, "return", 1)
+        if answer.ok:
+            self._note_paid(back, return_piece_id, pieces)
+        return answer
+
+    def _paid(self, return_id: str) -> list[str]:
+        found: list[str] = self._door.kept.peek(f"paid:{return_id}") or []
+        return found
+
+    def _note_paid(self, back: t.Json, return_piece_id: str, pieces: int) -> None:
+        """When this was the last of all `pieces` of a return whose goods are here: all of it is as it should be (RT26), and the return is closed (RT27).
+
+        The money has been paid, so whatever is wrong here only leaves the return open at the operator: a person may close it there.
+        """
+        return_id = t.piece_parts(return_piece_id)[0]
+        paid = [*self._paid(return_id), return_piece_id]
+        self._door.kept.keep(f"paid:{return_id}", paid, HINTED)
+        if len(paid) < pieces or not pieces or back.get("state") == t.WAITS:
+            return
+        for operation, path, body in (
+            ("compliant_return", "/returns/compliance", t.compliance_body(back)),
+            ("close_return", "/returns/close", {"returns": [{"id": return_id}]}),
+        ):
+            with suppress(ShopbridgeError):
+                self._call(operation, "PUT", path, body=body)
 
     def _return_now(self, return_id: str) -> t.Json:
         for page in self._leaves("deed_return", "/returns", [("return_id", return_id)]):

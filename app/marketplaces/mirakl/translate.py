@@ -727,6 +727,13 @@ def return_lines(data: Json) -> list[tuple[str, int]]:
     ]
 
 
+def compliance_body(back: Json) -> dict[str, object]:
+    """RT26: every line of the return is as it should be. All of them must be named in one call."""
+    lines = dict.fromkeys(line_id for line_id, _ in return_lines(back))
+    told = [{"order_line_id": line_id, "compliant": True} for line_id in lines]
+    return {"returns": [{"id": _text(back, "id"), "return_lines": told}]}
+
+
 def numbers_of(back: Sequence[Json], quantities: Mapping[str, int]) -> dict[tuple[str, str], list[int]]:
     """(return id, line id) -> which pieces of the line it is about. Mirakl only counts: returns take pieces in the order in which they were
     made, the first ones first; when none is left, a return that came to nothing has freed its pieces again.

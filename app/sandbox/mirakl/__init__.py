@@ -380,6 +380,21 @@ def _returns(route: _Route, world: World) -> None:
                 raise invalid("rejection_reason_code")
         return _moved(world, [(each, "accept" if each["accepted"] else "refuse") for each in wanted])
 
+    @route("PUT", "/returns/compliance")
+    def compliant_returns() -> Any:
+        wanted = entries(json_body(request), "returns", 100)
+        for each in wanted:
+            only(each, "id", "return_lines")
+            _check_compliance(each)
+        done, errors = [], []
+        for each in wanted:
+            try:
+                world.judge_return(needed(each, "id", str), each["return_lines"])
+                done.append({"id": each["id"]})
+            except ProblemError as problem:
+                errors.append({"id": each["id"], "message": problem.message})
+        return {"return_success": done, "return_errors": errors}
+
     for path, deed in (("receive", "receive"), ("close", "close")):
 
         def moved(deed: str = deed) -> Any:
@@ -388,6 +403,19 @@ def _returns(route: _Route, world: World) -> None:
 
         moved.__name__ = f"{deed}_returns"
         route("PUT", f"/returns/{path}")(moved)
+
+
+def _check_compliance(wanted: Row) -> None:
+    """A line that is not as it should be needs one of the published reasons (RT26)."""
+    for each in entries(wanted, "return_lines", 1000):
+        only(
+            each,
+            "order_line_id", "compliant", "non_compliance_reason_code", "non_compliance_additional_info",
+        )  # fmt: skip
+        needed(each, "order_line_id", str)
+        reason = str(each.get("non_compliance_reason_code"))
+        if not needed(each, "compliant", bool) and not reason.startswith("RETURN_NON_COMPLIANT_"):
+            raise invalid("non_compliance_reason_code")
 
 
 def _moved(world: World, wanted: Sequence[tuple[Row, str]]) -> Row:

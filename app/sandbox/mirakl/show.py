@@ -299,6 +299,7 @@ def returned(known: Row) -> Row:
         },
         "return_lines": [
             {"order_line_id": line, "quantity": pieces, "reason_code": "RETURN_CHANGED_MIND"}
+            | ({"compliance": [{"compliant": known["compliant"][line]}]} if "compliant" in known else {})
             for line, pieces in known["lines"].items()
         ],
         "tracking": {"carrier_code": "BRT", "carrier_name": "Bartolini", "tracking_number": "BRT1"},

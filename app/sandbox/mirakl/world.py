@@ -612,6 +612,20 @@ class World:
             made.append(return_id)
         return made
 
+    def judge_return(self, return_id: str, lines: Sequence[Row]) -> None:
+        """RT26: about all lines of a return that has been received."""
+        back = self.returns.get(return_id)
+        if back is None:
+            raise invalid("The return does not exist.")
+        if back["state"] != "RECEIVED":
+            raise invalid("Return is in invalid state")
+        told = {each["order_line_id"]: each["compliant"] for each in lines}
+        if missing := [line for line in back["lines"] if line not in told]:
+            raise invalid(
+                f"The compliance has not been specified on the following order lines: {', '.join(missing)}"
+            )
+        back["compliant"], back["updated_at"] = told, self.now()
+
     def move_return(self, return_id: str, deed: str) -> None:
         """RT21 (accept, refuse), RT25 (receive), RT27 (close)."""
         back = self.returns.get(return_id)

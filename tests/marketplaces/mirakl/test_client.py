@@ -714,6 +714,48 @@ def test_accepting_a_return_again_pays_nothing_twice(mirakl: Mirakl) -> None:
     assert [each["amount"] for each in mirakl.done("refund")] == [790, 790]
 
 
+def test_a_return_that_is_paid_back_as_a_whole_is_closed(mirakl: Mirakl) -> None:
+    pieces = mirakl.order(2)
+    return_id = sent_back(mirakl, pieces)
+    line = pieces[0].split("/")[1]
+    assert mirakl.client().accept_return(f"{return_id}/{line}/1").ok
+    assert mirakl.world.returns[return_id]["state"] == "RECEIVED"
+    assert mirakl.client().accept_return(f"{return_id}/{line}/2").ok
+    back = mirakl.world.returns[return_id]
+    assert (back["state"], back["compliant"]) == ("CLOSED", {line: True})
+    # Whoever asks once more learns that it is done, although the return is closed now.
+    again = mirakl.client().accept_return(f"{return_id}/{line}/2")
+    assert (again.ok, again.already) == (True, True)
+    assert [each["amount"] for each in mirakl.done("refund")] == [790, 790]
+
+
+def test_goods_that_are_not_here_yet_leave_their_return_open(mirakl: Mirakl) -> None:
+    pieces = mirakl.order(1)
+    return_id = sent_back(mirakl, pieces, state="WAITING_ACCEPTANCE")
+    assert mirakl.client().accept_return(f"{return_id}/{pieces[0].split('/')[1]}/1").ok
+    assert mirakl.world.returns[return_id]["state"] == "IN_PROGRESS"
+    assert mirakl.faults.count("PUT", "/returns/(compliance|close)$") == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 400},
+        {"kind": "status", "status": 429},
+        {"kind": "garbage"},
+        {"kind": "reset"},
+    ],
+)
+def test_a_return_that_cannot_be_closed_is_paid_all_the_same(mirakl: Mirakl, fault: dict[str, Any]) -> None:
+    pieces = mirakl.order(1)
+    return_id = sent_back(mirakl, pieces)
+    mirakl.faults.add({"method": "PUT", "path": "/returns/(compliance|close)$", "count": 2, **fault})
+    assert mirakl.client().accept_return(f"{return_id}/{pieces[0].split('/')[1]}/1").ok
+    assert mirakl.world.returns[return_id]["state"] == "RECEIVED"
+    assert mirakl.client().accept_return(f"{return_id}/{pieces[0].split('/')[1]}/1").already
+    assert len(mirakl.done("refund")) == 1
+
+
 def test_a_refused_return_cannot_be_accepted(mirakl: Mirakl) -> None:
     pieces = mirakl.order(1)
     return_id = sent_back(mirakl, pieces, state="WAITING_ACCEPTANCE")
