@@ -47,6 +47,7 @@ TOLD: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 415, 422})
 
 _SENT: Final = frozenset({m.PieceState.SHIPPED, m.PieceState.DELIVERED, m.PieceState.RETURNED})
 _CANCELLED: Final = frozenset({m.PieceState.CANCELLED})
+_LINE_MISSING: Final = "ORDER_LINE_ACCEPTANCE_DECISION_MISSING"
 
 
 class MiraklClient:
@@ -310,9 +311,8 @@ class MiraklClient:
         """
         if not accepted and not refused:
             return m.OrderAnswer(())
-        body = t.acceptance_body(accepted, refused)
         try:
-            self._call("accept", "PUT", f"/orders/{_quoted(order_id)}/accept", body=body, deed=True)
+            self._decide(order_id, accepted, refused)
         except Unauthorised:
             raise
         except Refused as error:
@@ -324,6 +324,19 @@ class MiraklClient:
                 *(m.PieceAnswer(each, ok=True, state=m.PieceState.CANCELLED) for each in refused),
             )
         )
+
+    def _decide(self, order_id: str, accepted: Sequence[str], refused: Sequence[str]) -> None:
+        """Mirakl wants a word about every line, also about one that the buyer has cancelled meanwhile; accepting that changes nothing."""
+        path = f"/orders/{_quoted(order_id)}/accept"
+        try:
+            self._call("accept", "PUT", path, body=t.acceptance_body(accepted, refused), deed=True)
+        except Refused as error:
+            if error.params.get("problem") != _LINE_MISSING:
+                raise
+            row = self._one(order_id)
+            seen = t.order(row, self._sent([row]), self._hint).pieces
+            gone = [each.external_id for each in seen if each.state is m.PieceState.CANCELLED]
+            self._call("accept", "PUT", path, body=t.acceptance_body([*accepted, *gone], refused), deed=True)
 
     def _found_accepted(
         self, order_id: str, accepted: Sequence[str], refused: Sequence[str], error: Refused
@@ -831,7 +844,7 @@ class MiraklClient:
         here raises but Unauthorised: whoever cannot be uploaded now is told to come again.
         """
         sheets: dict[str, Mapping[str, str]] = {}
-        asked: dict[str, list[t.Attribute] | str | Unavailable | Invalid] = {}
+        asked: dict[str, _Wanted] = {}
         looked: dict[str, m.TaskSeen] = {}
         wanted = [each for each in push.unknown_ones if each.on] if self._categories else []
         # In any order: only some of the uploads that an operator is slow with can be asked about in one push, and not always the same.
@@ -849,7 +862,7 @@ class MiraklClient:
             self._upload(push, [each for each in push.unknown_ones if each.sku in sheets], sheets)
 
     def _sheet(
-        self, offer: m.OfferWanted, asked: dict[str, list[t.Attribute] | str | Unavailable | Invalid]
+        self, offer: m.OfferWanted, asked: dict[str, _Wanted]
     ) -> Mapping[str, str] | m.Reason | Unavailable:
         """The columns of a product, why it cannot have any, or that its category cannot be asked for now. `asked`: what this push knows already."""
         category = t.category_of(offer, self._categories)
@@ -859,20 +872,21 @@ class MiraklClient:
         if category not in asked:
             try:
                 asked[category] = self._attributes(category)
-            except (Unavailable, Invalid) as error:
+            except Unauthorised:
+                raise
+            except (Unavailable, Refused, Invalid) as error:
                 asked[category] = error
         known = asked[category]
         if isinstance(known, Unavailable):
             return known
-        if isinstance(known, Invalid):
+        if isinstance(known, Refused | Invalid):
             return t.told(known)
-        if isinstance(known, str):
-            why: dict[str, object] = {"sku": offer.sku, "category": category, "message": known or None}
-            return m.Reason("mirakl.category_unknown", why)
+        if known is None:
+            return m.Reason("mirakl.category_unknown", {"sku": offer.sku, "category": category})
         return t.sheet(offer, self._mapping, category, known, self._terms.gtin_type)
 
-    def _attributes(self, category: str) -> list[t.Attribute] | str:
-        """What the operator wants to know of products in this category (PM11), or what it says against the category itself.
+    def _attributes(self, category: str) -> list[t.Attribute] | None:
+        """What the operator wants to know of products in this category (PM11); None when it does not know the category.
 
         Only this category and what stands above it are asked for: all attributes of a big operator are more than a call may bring.
         """
@@ -880,16 +894,18 @@ class MiraklClient:
         def ask() -> tuple[object, float]:
             query = [("hierarchy", category), ("max_level", "0")]
             try:
-                body = self._get("attributes", "/products/attributes", query, lane="attributes")
-            except Unauthorised:
-                raise
+                body = self._get("attributes", "/products/attributes", query, (400, 404), lane="attributes")
             except Refused as error:
-                return {"refused": str(error.params.get("message") or "")[:200]}, DAY
+                if error.code != "answer.too_large":
+                    raise
+                return [], DAY  # then the operator itself says what is missing
+            if body is None:
+                return {"unknown": True}, DAY
             found = t.attributes(body, self._settings.get("locale"))
             return found, ATTRIBUTES_FOR if found else DAY
 
         found = self._door.kept.get(self._kept_as(f"attributes:{category}"), ask)
-        return str(found["refused"]) if isinstance(found, dict) else t.as_attributes(found)
+        return None if isinstance(found, dict) else t.as_attributes(found)
 
     def _uploaded_before(
         self, offer: m.OfferWanted, mark: str, looked: dict[str, m.TaskSeen]
@@ -897,7 +913,7 @@ class MiraklClient:
         """The answer for a product that went out with exactly these data; None when it did not. An upload that an operator is slow with is asked
         about again here, once for each push, as long as there are answers.
         """
-        known = self._door.kept.peek(f"{PRODUCT}:{offer.sku}")
+        known = self._door.kept.peek(self._note_of(offer.sku))
         if not isinstance(known, dict) or known.get("mark") != mark:
             return None
         verdict, task = str(known["verdict"]), str(known["task"])
@@ -943,9 +959,13 @@ class MiraklClient:
             push.later(offers, _turn(error))
         else:
             task = f"{PRODUCT}:{number}"
-            self._door.kept.keep(f"task:{task}", told, HINTED + DAY)
+            self._door.kept.keep(self._note_of(task), told, HINTED + DAY)
             self._note_products(task, told, {each.sku: ("open", "") for each in offers})
             push.taken(offers, task)
+
+    def _note_of(self, name: str) -> str:
+        """What was uploaded belongs to the operator and shop that the settings name now."""
+        return f"{PRODUCT}:{self._settings.get('host')}:{self._settings.get('shop_id')}:{name}"
 
     def _note_products(
         self, task: str, told: Iterable[Sequence[Any]], verdicts: Mapping[str, tuple[str, str]]
@@ -954,7 +974,7 @@ class MiraklClient:
         for sku, _, mark in told:
             verdict, said = verdicts[sku]
             note = {"mark": mark, "task": task, "verdict": verdict, "said": said}
-            self._door.kept.keep(f"{PRODUCT}:{sku}", note, DAY if verdict == "failed" else HINTED)
+            self._door.kept.keep(self._note_of(sku), note, DAY if verdict == "failed" else HINTED)
 
     def _product_task(self, task: str, number: str) -> m.TaskSeen:
         """How far an upload is (P42), and what its reports say (P47, P44). P45, the list of what was added, is not read: P31 tells it."""
@@ -964,7 +984,7 @@ class MiraklClient:
             seen = t.ProductImport("") if body is None else t.product_import(body)
             if seen.is_open(datetime.now(UTC)):
                 return m.TaskSeen(task, False, again_in=PRODUCTS_ASKED)
-            told = self._door.kept.peek(f"task:{task}") or []
+            told = self._door.kept.peek(self._note_of(task)) or []
             verdicts = self._product_verdicts(path, seen, told)
             here = self._here([row for row in told if verdicts[row[0]][0] != "refused"])
         except Unavailable as error:
@@ -977,7 +997,7 @@ class MiraklClient:
         return m.TaskSeen(task, True, tuple(_of_product(row, here, *verdicts[row[0]]) for row in told))
 
     def _is_latest(self, task: str, row: Sequence[Any]) -> bool:
-        known = self._door.kept.peek(f"{PRODUCT}:{row[0]}")
+        known = self._door.kept.peek(self._note_of(row[0]))
         return not isinstance(known, dict) or known.get("task") == task
 
     def _product_verdicts(
@@ -1026,6 +1046,10 @@ class MiraklClient:
                 known.update(each.sku for each in fresh)
                 if fresh:
                     yield fresh
+
+
+_Wanted = list[t.Attribute] | None | Unavailable | Refused | Invalid
+"""What the operator wants to know in a category; None = it does not know the category. Else why it could not be asked."""
 
 
 class _Ways:

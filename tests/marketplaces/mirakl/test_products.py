@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app import messages as m
-from app.errors import Unauthorised, Unavailable
+from app.errors import Refused, Unauthorised, Unavailable
 from app.marketplaces.mirakl import PROVIDER
 from app.marketplaces.mirakl import translate as t
 from app.marketplaces.mirakl.client import DAY, MiraklClient
@@ -51,6 +51,11 @@ def at_pace(mirakl: Mirakl, **settings: Any) -> MiraklClient:
     return creating(
         mirakl, mirakl.door(limiter=Limiter.in_memory(patience=0), lanes=PROVIDER.lanes), **settings
     )
+
+
+def note(name: str) -> str:
+    """What the client remembers it under."""
+    return f"product:https://eprice.mirakl.example:None:{name}"
 
 
 def uploads(mirakl: Mirakl) -> list[list[dict[str, str]]]:
@@ -144,6 +149,34 @@ def test_the_form_and_the_file_are_the_operators(mirakl: Mirakl) -> None:
     assert list(csv.reader(io.StringIO(file.decode()), delimiter=";"))[1:] == [["ü;1", ""], ["", 'x"y\nz']]
 
 
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (answer(400, {"message": "hierarchy"}), "mirakl.category_unknown"),
+        (answer(403, {"message": "no right"}), "account.not_allowed"),
+        (Refused("answer.too_large"), None),
+    ],
+)
+def test_attributes_that_are_not_given(mirakl: Mirakl, said: Any, code: str | None) -> None:
+    """Too many attributes for one answer keep no product here: the operator's report says what is missing."""
+    door = (
+        ScriptedDoor()
+        .on("GET", "/api/products", answer(200, {"products": [], "total_count": 0}))
+        .on("GET", ".*/attributes", said)
+        .on("POST", ".*", answer(201, {"import_id": 7}))
+    )
+    client = creating(mirakl, door, product_mapping={"ean": "gtin"})
+    told = [client.push_offers([new()])[0] for _ in range(2)]
+    assert [(why(each), each.task) for each in told] == [(code, None if code else "product:7")] * 2
+
+
+def test_what_one_operator_got_the_next_one_has_not(mirakl: Mirakl) -> None:
+    (first,) = creating(mirakl).push_offers([new()])
+    (second,) = creating(mirakl, host="https://other.mirakl.example").push_offers([new()])
+    assert second.task not in {None, first.task}
+    assert len(uploads(mirakl)) == 2
+
+
 # --- never twice -------------------------------------------------------------------------------------------------------------
 
 
@@ -210,7 +243,7 @@ def test_a_lost_answer_is_not_repeated_within_the_pace(mirakl: Mirakl) -> None:
 def test_the_same_file_twice_does_no_harm(mirakl: Mirakl) -> None:
     client = creating(mirakl)
     (first,) = client.push_offers([new()])
-    mirakl.kept.forget("product:TEE-009")
+    mirakl.kept.forget(note("TEE-009"))
     (second,) = client.push_offers([new()])
     assert len(uploads(mirakl)) == 2
     for task in (first.task, second.task):
@@ -279,7 +312,7 @@ def test_a_key_that_may_not_upload_is_told_and_tried_again_the_next_day(mirakl: 
     told = [client.push_offers([new()])[0] for _ in range(2)]
     assert [why(each) for each in told] == ["mirakl.product_file_failed"] * 2
     assert mirakl.faults.count("POST", FILE) == 1
-    until, _ = mirakl.kept._values["product:TEE-009"]
+    until, _ = mirakl.kept._values[note("TEE-009")]
     assert until - mirakl.kept._clock() == pytest.approx(DAY, abs=60)
 
 
@@ -428,7 +461,7 @@ def test_a_file_that_failed_is_tried_again_the_next_day(mirakl: Mirakl, status: 
     assert answer.reason.params["message"] == "The file cannot be read"
     assert why(client.push_offers([new()])[0]) == "mirakl.product_file_failed"
     assert len(uploads(mirakl)) == 1
-    mirakl.kept.forget("product:TEE-009")  # a day later
+    mirakl.kept.forget(note("TEE-009"))  # a day later
     assert client.push_offers([new()])[0].task not in {None, task}
 
 
@@ -452,8 +485,8 @@ def test_an_upload_that_the_operator_has_forgotten_is_not_repeated(mirakl: Mirak
 
 def test_an_upload_that_nobody_remembers_is_done_without_a_word_and_made_again(mirakl: Mirakl) -> None:
     client, task = uploaded(mirakl, product_review=True)
-    for name in (f"task:{task}", "product:TEE-009"):
-        mirakl.kept.forget(name)
+    for name in (task, "TEE-009"):
+        mirakl.kept.forget(note(name))
     assert ended(client, task) == {}
     assert client.push_offers([new()])[0].task not in {None, task}
 
