@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -81,11 +82,16 @@ READ: dict[str, Any] = {
     "OF22.response.200-1.json": lambda body: t.shown(body, t.Terms("USD")),
     "OR11.response.200.json": lambda body: [t.order(row) for row in t.rows(body, "orders")],
     "P31.response.200.json": lambda body: t.known_gtins(body, "EAN"),
+    "P41.response.201.json": t.import_id,
+    "P42.response.200.json": lambda body: t.product_import(body).is_open(datetime.now(UTC)),
     "PC01.response.200.json": t.platform,
+    "PM11.response.200.json": lambda body: t.as_attributes(t.attributes(body, "en_GB")),
     "PRI01.response.201.json": t.import_id,
     "RE01.response.200.json": lambda body: t.reason_code(t.rows(body, "reasons"), "REFUND", "other", {}),
     "RT21.response.200.json": lambda body: t.failed_ids(body, "return_errors"),
     "RT25.response.200.json": lambda body: t.failed_ids(body, "return_errors"),
+    "RT26.response.200.json": lambda body: t.failed_ids(body, "return_errors"),
+    "RT27.response.200.json": lambda body: t.failed_ids(body, "return_errors"),
     "SH21.response.200.json": lambda body: t.carrier(t.rows(body, "carriers"), "ups", "UPS", None),
     "ST01.response.201.json": lambda body: t.sent_pieces(t.rows(body, "shipment_success")),
 }
@@ -100,6 +106,10 @@ WRITTEN: dict[str, Any] = {
     "OR30.request.json": lambda: t.cancel_body(order_row(), {"Order_00010-A-1": [1]}, "34"),
     "RT21.request.json": lambda: {"returns": [{"id": "x", "accepted": True}]},
     "RT25.request.json": lambda: {"returns": [{"id": "x"}]},
+    "RT26.request.json": lambda: t.compliance_body(
+        {"id": "x", "return_lines": [{"order_line_id": "L", "quantity": 1}]}
+    ),
+    "RT27.request.json": lambda: {"returns": [{"id": "x"}]},
     "ST01.request.json": lambda: t.shipments_body(
         {"O": {"L": [1]}}, t.tracking_body(t.Carrier("DHL", "DHL", None), "1", "tracking_url")
     ),
@@ -115,13 +125,10 @@ SKIPPED = {
     "DO01": "documents are not exchanged",
     "OR72": "documents are not exchanged",
     "OR74": "documents are not exchanged",
-    "H11": "categories: products are not created",
+    "H11": "the code of a category is a setting, PM11 says whether it is known",
     "P11": "offers of others are not watched",
-    "P41": "products are not created",
-    "P42": "products are not created",
-    "P51": "products are not created",
-    "PM11": "products are not created",
-    "VL11": "products are not created",
+    "P51": "uploads of products are asked for one by one (P42)",
+    "VL11": "values are sent as the mapping has them",
     "M10": "messages are not exchanged",
     "M11": "messages are not exchanged",
     "M12": "messages are not exchanged",
@@ -142,8 +149,6 @@ SKIPPED = {
     "RT01": "returns are made by buyers",
     "RT04": "returns are not changed",
     "RT12": "returns are made by buyers",
-    "RT26": "compliance is told by hand",
-    "RT27": "returns are closed by hand",
     "RT29": "returns are cancelled by hand",
     "SH11": "shipping costs are the operator's",
     "SH12": "shipping costs are the operator's",
@@ -689,6 +694,30 @@ def test_an_attribute_is_named_in_the_merchants_language() -> None:
     )
     assert attributes(row, locale="de_DE")[0].name == "Gewicht (peso)"
     assert attributes(row, locale="it_IT")[0].name == "Peso (peso)"
+
+
+@needs_examples
+def test_the_published_attributes_and_states_of_uploads_are_understood() -> None:
+    (first, second) = t.as_attributes(t.attributes(example("PM11.response.200.json"), "en_GB"))
+    assert (first.code, first.name, first.required) == (
+        "washingInstructions3",
+        "Washing Instructions (washingInstructions3)",
+        False,
+    )
+    assert second.role == ""
+    assert t.product_import(example("P42.response.200.json")).status == "SENT"
+
+
+@needs_examples
+def test_every_published_state_of_an_upload_has_a_meaning() -> None:
+    schema = (openapi.spec() or {})["components"]["schemas"]["P42_Response_200"]["properties"][
+        "import_status"
+    ]
+    words = set(re.findall(r'`"([A-Z_]+)"`', schema["description"]))
+    under_way = {"TRANSFORMATION_WAITING", "TRANSFORMATION_RUNNING", "WAITING", "RUNNING"}
+    failed = {each for each in words if t.ProductImport(each).failed}
+    assert failed == {"TRANSFORMATION_FAILED", "FAILED", "CANCELLED"}
+    assert words == under_way | failed | {"SENT", "COMPLETE"}
 
 
 def test_the_mark_of_a_product_changes_with_its_data_only() -> None:
