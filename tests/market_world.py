@@ -39,6 +39,7 @@ class Market:
     servers: list[BaseWSGIServer] = field(default_factory=list)
     shop_connection: int = 0
     market_connection: int = 0
+    called_off: set[str] = field(default_factory=set)  # pieces that a buyer has cancelled
     _parcels: int = 0
 
     @property

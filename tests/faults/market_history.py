@@ -23,6 +23,7 @@ from sqlalchemy import text
 
 from app import clock, jobs
 from app.extensions import db
+from app.jobs.partner import Partner
 from app.models import Connection
 from app.sandbox.faults import Fault
 from app.sandbox.shop_state import NotObeyed
@@ -146,9 +147,11 @@ class MarketHistory:
         found = self._there("announced", "to_ship")
         if self.random.random() < 0.6:
             self.at.control("cancel", {"order": found["order"]})
+            self.at.called_off.update(found["pieces"])
             return found["order"]
         pieces = self.random.sample(found["pieces"], self.random.randint(1, len(found["pieces"])))
         self.at.control("cancel", {"pieces": pieces})
+        self.at.called_off.update(pieces)
         return pieces
 
     def send_back(self) -> object:
@@ -373,6 +376,7 @@ class Audit:
         checks = (
             self._stuck,
             self._doubled,
+            self._answered,
             self._landed,
             self._agreed,
             self._shown,
@@ -399,6 +403,25 @@ class Audit:
             (deed["deed"], piece) for deed in self.deeds if deed["deed"] in ONCE for piece in deed["pieces"]
         )
         return [f"{deed} {count} times to {piece}" for (deed, piece), count in done.items() if count > 1]
+
+    def _answered(self) -> list[str]:
+        """No order waits for an answer any more: all are accepted, and nothing is called off that the shop never had.
+
+        The marketplace itself is asked: an order that nobody accepted is as good as lost there, and looks like one that is not paid.
+        """
+        partner = Partner(db.session.get_one(Connection, self.at.market_connection))
+        pages = list(partner.client.orders_to_ship(None))
+        waiting = {seen.external_id for page in pages for seen in page if seen.awaits_acceptance}
+        never = {
+            piece
+            for deed in self.deeds
+            if deed["deed"] == "cancel"
+            for piece in deed["pieces"]
+            if piece in self.known and not self.known[piece].in_shop and piece not in self.at.called_off
+        }
+        return [f"order {number} waits for an answer and gets none" for number in sorted(waiting)] + [
+            f"piece {piece} was called off and nobody had asked for it" for piece in sorted(never)
+        ]
 
     def _landed(self) -> list[str]:
         """Whatever had to be shipped is in the shop, once: every piece that is neither announced nor cancelled."""

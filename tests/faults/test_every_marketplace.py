@@ -12,8 +12,8 @@ from flask import Flask
 from market_history import Crashes, MarketHistory
 from market_world import Market, market
 
-from app import reservations
-from app.flows import order_cancelled, order_placed
+from app import registry, reservations
+from app.flows import order_accepted, order_cancelled, order_placed
 from app.jobs import DELIVERIES
 from app.models import Order
 from app.sandbox import simulators
@@ -122,12 +122,30 @@ def an_order_has_a_new_key_with_every_try(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(DELIVERIES, "order.create", again)
 
 
+def orders_are_never_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marketplace waits for an answer until it cancels the order."""
+    monkeypatch.setattr(order_accepted, "want", lambda *_: None)
+
+
+def a_piece_of_every_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there and wanted is refused."""
+    monkeypatch.setattr(order_accepted, "_to_refuse", lambda _, __, pieces, *___: pieces[-1:])
+
+
 PLANTED = [
     (nothing_is_held, {}),
     (cancellations_are_not_passed_on, {"cancel_there": 20}),
     (what_is_cancelled_stays_held, {"cancel_there": 20}),
     (an_order_has_a_new_key_with_every_try, {"fault_of_shop": 20, "work_out_shop": 30}),
+    (orders_are_never_accepted, {}),
+    (a_piece_of_every_order_is_refused, {}),
 ]
+
+
+def _asking() -> list[str]:
+    """Marketplaces whose orders want the seller's decision."""
+    found = {key: registry.provider(key).can(each.settings) for key, each in simulators().items()}
+    return [key for key, can in found.items() if can.acceptance in {"order", "pieces"}]
 
 
 @pytest.mark.parametrize(("plant", "favour"), PLANTED)
@@ -138,7 +156,8 @@ def test_a_planted_mistake_is_found_within_thirty_histories(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What makes it show is favoured, so that few histories are enough."""
-    key = min(simulators(), key=lambda each: simulators()[each].port)
+    asking = plant in {orders_are_never_accepted, a_piece_of_every_order_is_refused}
+    key = min(_asking() if asking else simulators(), key=lambda each: simulators()[each].port)
     with market(app, simulators()[key]) as at:
         stock_up(at)
         plant(monkeypatch)

@@ -108,6 +108,21 @@ def test_an_order_that_nobody_answered_is_no_question_any_more_once_the_buyer_ca
     assert at.cases() == []
 
 
+@pytest.mark.parametrize("at", ASKING, indirect=True)
+def test_what_is_left_of_an_order_is_accepted_when_a_line_was_cancelled_before(at: Market) -> None:
+    bought = at.buy(("TEE-001", 2), ("TEE-002", 1))
+    line = bought["pieces"][0].rsplit("/", 1)[0]
+    at.control("cancel", {"pieces": [each for each in bought["pieces"] if each.startswith(f"{line}/")]})
+    at.work(rounds=6)
+    assert at.cases() == []
+    assert sorted(each["state"] for each in at.pieces(bought).values()) == [
+        "cancelled",
+        "cancelled",
+        "to_ship",
+    ]
+    assert [line.quantity for order in at.orders_in_shop() for line in order.lines] == [1]
+
+
 def test_an_answer_that_nobody_asked_for_is_not_given(at: Market) -> None:
     at.buy(("TEE-001", 1), state="announced")
     at.work(rounds=3)
