@@ -63,8 +63,11 @@ def run(stop: threading.Event | None = None) -> None:
     while not stop.is_set():
         now = datetime.now(UTC)
         try:
-            if sweep(now, purge=now - last_purge > timedelta(minutes=10)):
-                last_purge = now if now - last_purge > timedelta(minutes=10) else last_purge
+            purge = abs(now - last_purge) > timedelta(
+                minutes=10
+            )  # a clock that was set back has a purge in its future
+            if sweep(now, purge=purge):
+                last_purge = now if purge else last_purge
         except Exception:
             log.exception("sweep.failed")
             db.session.rollback()
@@ -78,7 +81,7 @@ def sweep(now: datetime, *, purge: bool = False) -> bool:
         if not guard.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar():
             return False
         try:
-            for part in (*PARTS, forget) if purge else PARTS:
+            for part in (after_a_wrong_clock, *PARTS, forget) if purge else PARTS:
                 _take_turn(part, now)
         finally:
             guard.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
@@ -93,6 +96,30 @@ def _take_turn(part: Callable[[Session, datetime], None], now: datetime) -> None
     except Exception:
         log.exception("sweep.part_failed", part=getattr(part, "__name__", str(part)))
         db.session.rollback()
+
+
+_UNREACHABLE = (
+    "UPDATE schedule SET due_at = now(), lease_until = NULL WHERE due_at > now() + interval '2 days'",
+    "UPDATE schedule SET lease_until = NULL WHERE lease_until > now() + interval '2 days'",
+    "UPDATE event SET next_attempt_at = now() WHERE state IN ('due', 'leased') AND next_attempt_at > now() + interval '2 days'",
+    "UPDATE event SET lease_until = now() WHERE state = 'leased' AND lease_until > now() + interval '2 days'",
+    "UPDATE command SET next_attempt_at = now() WHERE state IN ('due', 'leased') AND next_attempt_at > now() + interval '2 days'",
+    "UPDATE command SET lease_until = now() WHERE state = 'leased' AND lease_until > now() + interval '2 days'",
+    "UPDATE offer SET next_attempt_at = now() WHERE next_attempt_at > now() + interval '2 days'",
+    "UPDATE offer SET lease_until = now() WHERE lease_until > now() + interval '2 days'",
+    "UPDATE offer SET task_due_at = now() WHERE task_due_at > now() + interval '2 days'",
+    "UPDATE connection SET paused_until = NULL WHERE paused_until > now() + interval '2 days'",
+)
+
+
+def after_a_wrong_clock(session: Session, now: datetime) -> None:
+    """Times that no plan reaches were written while the machine's clock was far ahead: they are due now, not in a month (C1).
+
+    The longest wait of the plan is 24 hours and a tenth; leases and rests are shorter.
+    """
+    for statement in _UNREACHABLE:
+        session.execute(text(statement))
+    session.commit()
 
 
 def ring_for_events(session: Session, now: datetime) -> None:

@@ -94,6 +94,10 @@ class Polls:
         started = datetime.now(UTC)
         schedule = self.session.get_one(Schedule, schedule_id)
         kind, since = schedule.kind, schedule.seen_until
+        if since is not None and since > started:
+            since = (
+                started - KEPT_OPEN
+            )  # the clock was ahead, so nobody knows how far the last look really reached
         always: int | None = current_app.config["SHOPBRIDGE_POLL_SECONDS"]
         every = always or schedule.every
         pause = min(schedule.every, 2 * max(schedule.floor, schedule.pause))

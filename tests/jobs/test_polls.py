@@ -1,5 +1,6 @@
 """Looks at a marketplace: one kind that crashes harms no other, and a sale is never taken for drift."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from sqlalchemy import select, update
 from world import World
 
 from app.flows import order_placed, watch_drift
+from app.marketplaces.kaufland.client import KauflandClient
 from app.models import Offer, Schedule
 from app.sandbox.faults import Fault
 
@@ -76,3 +78,18 @@ def test_a_marketplace_that_asks_for_a_pause_is_not_asked_the_next_question(worl
     faults.calls.clear()
     world.ask()
     assert len(faults.calls) == 1
+
+
+def test_a_look_whose_last_one_lies_in_the_future_reaches_back_for_days(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock was ahead: what changed meanwhile was asked for with a time that had not come yet."""
+    asked: list[datetime] = []
+    monkeypatch.setattr(KauflandClient, "orders_changed", lambda _, since: asked.append(since) or [])
+    world.ask()
+    world.session.execute(update(Schedule).values(seen_until=datetime.now(UTC) + timedelta(days=30)))
+    world.session.commit()
+    world.ask()
+    assert asked[-1] < datetime.now(UTC) - timedelta(days=6)
+    world.ask()
+    assert asked[-1] > datetime.now(UTC) - timedelta(hours=1)
