@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -10,6 +11,7 @@ from market_world import GOODS, Market, market
 from sqlalchemy import select
 
 from app import jobs, registry
+from app.errors import Unknown
 from app.extensions import db
 from app.flows import order_accepted
 from app.models import Command, Connection, Offer, Order, OrderLine, Product
@@ -121,6 +123,31 @@ def test_what_is_left_of_an_order_is_accepted_when_a_line_was_cancelled_before(a
         "to_ship",
     ]
     assert [line.quantity for order in at.orders_in_shop() for line in order.lines] == [1]
+
+
+@pytest.mark.parametrize("at", ASKING, indirect=True)
+@pytest.mark.parametrize("arrived", [True, False])
+def test_an_acceptance_that_got_lost_while_the_buyer_cancelled_is_nobodys_work(
+    at: Market, arrived: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = registry.provider(at.simulator.key).client
+    accept = client.accept_order
+
+    def lost(self: Any, *asked: Any) -> None:
+        if arrived:
+            accept(self, *asked)
+        raise Unknown("outcome.unknown", operation="accept")
+
+    bought = at.buy(("TEE-001", 2))
+    look(at)
+    with monkeypatch.context() as broken:
+        broken.setattr(client, "accept_order", lost)
+        jobs.drain_outbox(at.market_connection)
+    at.control("cancel", {"order": bought["order"]})
+    at.work(rounds=6)
+    assert at.cases() == []
+    assert {each["state"] for each in at.pieces(bought).values()} == {"cancelled"}
+    assert at.orders_in_shop() == []
 
 
 def test_an_answer_that_nobody_asked_for_is_not_given(at: Market) -> None:

@@ -341,14 +341,17 @@ class MiraklClient:
     def _found_accepted(
         self, order_id: str, accepted: Sequence[str], refused: Sequence[str], error: Refused
     ) -> list[m.PieceAnswer]:
-        """Why OR21 was refused: mostly because the order is further on already, by us or by hand at the operator."""
+        """Why OR21 was refused: mostly because the order is further on already, by us or by hand at the operator. What the buyer has cancelled
+        meanwhile needs no answer any more; what was refused there by hand is told.
+        """
         row = self._one(order_id)
         seen = {piece.external_id: piece for piece in t.order(row, self._sent([row]), self._hint).pieces}
         answers = []
         for each in [*accepted, *refused]:
             state = seen[each].state if each in seen else None
             gone = state is m.PieceState.CANCELLED
-            if state is None or t.waits(row) or gone != (each in refused):
+            by_buyer = gone and seen[each].raw_state != "REFUSED"
+            if state is None or t.waits(row) or (gone != (each in refused) and not by_buyer):
                 answers.append(m.PieceAnswer(each, ok=False, state=state, reason=t.told(error)))
             else:
                 answers.append(m.PieceAnswer(each, ok=True, already=True, state=state))
