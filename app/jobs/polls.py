@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import text, update
 
 from app import outbox, queues
-from app.errors import Refused, ShopbridgeError, Unavailable
+from app.errors import Invalid, Refused, ShopbridgeError, Unavailable
 from app.extensions import db
 from app.flows import (
     order_accepted,
@@ -39,6 +39,7 @@ OVERLAP = {
 }
 FIRST_LOOK = timedelta(days=14)
 KEPT_OPEN = timedelta(days=7)  # how long a look reaches back for an order that could not be taken in
+LONGEST_OPEN = timedelta(days=60)  # no marketplace leaves an order open for longer without a change
 LONGEST_DOUBLING = 10  # 2 ** 10 seconds are more than any look's own time; 2.0 ** 1024 is no number any more
 
 _CLAIM = text("""
@@ -124,7 +125,7 @@ class Polls:
             .where(Schedule.id == schedule_id)
             .values(
                 # What could not be taken in must be seen again, also when a week later somebody has mended why.
-                seen_until=since and max(since, started - KEPT_OPEN) if lost else started,
+                seen_until=self._reached(kind, since, started) if lost else started,
                 last_ok_at=started,
                 failures=0,
                 lease_until=None,
@@ -137,6 +138,17 @@ class Polls:
         subject = f"connection/{connection.id}/{kind}"
         close_case(self.session, account_id=connection.account_id, subject=subject)
         self.session.commit()
+
+    def _reached(self, kind: str, since: datetime | None, started: datetime) -> datetime | None:
+        """From where to look next after a look that could not take in everything. None: the first look is made again.
+
+        Where the look at orders is the only one, the first one shows open orders only: made again and again it would never show a cancellation.
+        """
+        if since is not None:
+            return max(since, started - KEPT_OPEN)
+        connection = self.session.get_one(Connection, self.connection_id)
+        kinds = {poll.kind for poll in self.partner.provider.looks(connection.settings)}
+        return started - LONGEST_OPEN if kind == "orders" and "changes" not in kinds else None
 
     def _pages(self, kind: str, since: datetime | None, now: datetime) -> Iterator[Any]:
         """The first look at orders takes everything that is still to be shipped, however old."""
@@ -208,6 +220,8 @@ class Polls:
         wait = getattr(error, "retry_after", None) or min(
             every, 2.0 ** min(schedule.failures, LONGEST_DOUBLING)
         )
+        if isinstance(error, Invalid) and schedule.seen_until is None:
+            schedule.seen_until = self._reached(schedule.kind, None, datetime.now(UTC))
         if isinstance(error, Refused):
             wait = every
             open_case(

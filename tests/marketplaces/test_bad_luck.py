@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from market_world import GOODS, Market, market
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app import jobs, registry
-from app.errors import Unknown
+from app.errors import Invalid, Unknown
 from app.extensions import db
-from app.flows import order_accepted
-from app.models import Command, Connection, Offer, Order, OrderLine, Product
+from app.flows import order_accepted, order_placed
+from app.models import Command, Connection, Offer, Order, OrderLine, Product, Schedule
 from app.sandbox import simulators
 from app.sandbox.faults import Fault
 
@@ -159,6 +159,14 @@ def test_an_answer_that_nobody_asked_for_is_not_given(at: Market) -> None:
         assert len(db.session.scalars(select(Command)).all()) == before
 
 
+# Where the look at orders is the only one that shows cancellations.
+ONE_LOOK = [
+    key
+    for key, simulator in simulators().items()
+    if "changes" not in {poll.kind for poll in registry.provider(key).looks(simulator.settings)}
+]
+
+
 def look(at: Market) -> None:
     at.hurry()
     jobs.ask_marketplace(at.market_connection)
@@ -194,6 +202,46 @@ def test_the_number_of_an_offer_that_never_came_on_sale_names_no_product(at: Mar
 
 def product_in_shop(at: Market, sku: str) -> int:
     return next(each.id for each in at.shop.products.values() if each.sku == sku)
+
+
+@pytest.mark.parametrize("at", ONE_LOOK, indirect=True)
+@pytest.mark.parametrize("why", ["lost", "unreadable"])
+def test_a_bad_order_in_the_very_first_look_hides_no_cancellation(
+    at: Market, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = at.buy(("TEE-001", 1))
+    at.work(rounds=5)
+    bad = at.buy(("TEE-002", 1))
+    db.session.execute(update(Schedule).values(seen_until=None))
+    db.session.commit()
+    make_bad(at, bad["order"], why, monkeypatch)
+    at.work(rounds=3)
+    at.control("cancel", {"order": good["order"]})
+    at.work(rounds=4)
+    assert [order.status for order in at.orders_in_shop()] == ["cancelled"]
+    assert at.cases() != []
+
+
+def make_bad(at: Market, number: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This order cannot be taken in, or not even be read."""
+    receive, client = order_placed.receive, registry.provider(at.simulator.key).client
+    to_ship, changed = client.orders_to_ship, client.orders_changed
+
+    def without(pages: Any) -> Any:
+        found = [[each for each in page if each.external_id != number] for page in pages]
+        yield from found
+        raise Invalid("data.invalid", field=number)
+
+    def crash(session: Any, marketplace: Connection, seen: Any) -> Any:
+        if seen.external_id == number:
+            raise ZeroDivisionError
+        return receive(session, marketplace, seen)
+
+    if why == "lost":
+        monkeypatch.setattr(order_placed, "receive", crash)
+    else:
+        monkeypatch.setattr(client, "orders_to_ship", lambda self, since: without(to_ship(self, since)))
+        monkeypatch.setattr(client, "orders_changed", lambda self, since: without(changed(self, since)))
 
 
 @pytest.mark.parametrize("key", sorted(simulators()))
