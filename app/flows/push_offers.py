@@ -70,6 +70,9 @@ def push(
     """Push one batch. Answers how many offers were taken up; 0 = nothing was due. Raises Unavailable and the like after noting them."""
     token = secrets.token_hex(8)
     can = provider.can(marketplace.settings)
+    if can.numbers_offers:
+        # Whoever changes a connection marks its offers afterwards: locked in the same order, nobody waits for the other in a ring.
+        session.execute(select(Connection.id).where(Connection.id == marketplace.id).with_for_update())
     ids = _claim(session, marketplace, token, lease, can.offer_batch, known=True)
     few = min(can.offer_batch, can.new_offer_batch)
     ids = ids or _claim(session, marketplace, token, lease, few, known=False)

@@ -6,6 +6,7 @@ The simulated Kaufland plays the others: its capabilities are changed, and its c
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -650,6 +651,34 @@ def test_a_marketplace_that_loses_an_offer_again_and_again_is_asked_less_often(
     world.work()
     ask_tasks(world)
     assert world.session.scalars(select(Offer.attempts)).all() == [0]
+
+
+def test_numbering_offers_while_a_setting_is_saved_ends_in_no_deadlock(
+    world: World, later: type[Later]
+) -> None:
+    world.product("TEE-001", ASSAM, stock=10)
+    world.send_events()
+    jobs.drain_inbox(world.shop_connection)
+    world.ask()
+    assert world.session.scalars(select(Offer.number)).all() == [None]
+    world.session.rollback()
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+    def push() -> None:
+        with world.bridge.app_context():
+            jobs.drain_outbox(world.kaufland_connection)
+            db.session.remove()
+
+    with db.engine.connect() as saver, db.engine.connect() as looker:
+        saver.execute(text("UPDATE connection SET settings = settings WHERE role = 'marketplace'"))
+        worker = threading.Thread(target=push)
+        worker.start()
+        while not looker.execute(waiting).scalar():
+            looker.rollback()
+        saver.execute(text("UPDATE offer SET stale = true"))
+        saver.commit()
+        worker.join()
+    assert world.session.scalars(select(Offer.number)).all() == [1]
 
 
 def a_day_later(world: World) -> None:
