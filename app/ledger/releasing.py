@@ -206,7 +206,8 @@ def _judge(session: Session, trade: Trade, parcel: TradeParcel, at: datetime, by
     verdict = policy_of(trade.policy).judge(Evidence(parcel.scanned_at, parcel.delivered_at), at)
     if verdict.reason is not None:
         return _wait(session, parcel, verdict.reason, verdict.due_at)
-    return _post(session, trade, parcel, by, max(at, now()))
+    # The clock may have been turned back: nothing is released before it was shipped.
+    return _post(session, trade, parcel, by, max(at, parcel.delivered_at or parcel.shipped_at, now()))
 
 
 def _wait(session: Session, parcel: TradeParcel, why: Reason, due_at: datetime | None) -> Released:

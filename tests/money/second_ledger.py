@@ -211,6 +211,7 @@ class Sent:
     """One parcel with a number that counts, and what is known of it. `value` None = not released yet."""
 
     units: Mapping[str, int]
+    shipped_at: datetime
     scanned: bool = False
     delivered_at: datetime | None = None
     value: int | None = None
@@ -368,7 +369,7 @@ class SecondLedger:
             return
         if not self._counts(story, number) or not self._fits(story, units):
             return
-        sent = story.parcels[parcel] = Sent(dict(units))
+        sent = story.parcels[parcel] = Sent(dict(units), self.now)
         self.numbers.setdefault((story.terms.supplier, compact(number or "")), (story.terms, self.now))
         self._release(story, sent)
 
@@ -399,7 +400,7 @@ class SecondLedger:
             return
         delivered_at = known[0].delivered_at
         sent = story.parcels[f"{parcel}+{len(known)}"] = Sent(
-            new, known[0].scanned, delivered_at and max(delivered_at, self.now)
+            new, known[0].shipped_at, known[0].scanned, delivered_at and max(delivered_at, self.now)
         )
         self._release(story, sent)
 
@@ -429,7 +430,8 @@ class SecondLedger:
         goods = sum(count * story.terms.lines[name][1] for name, count in sent.units.items())
         first = all(other.value is None for other in story.parcels.values())
         sent.value = min(goods + (story.terms.shipping if first else 0), story.escrow)
-        sent.released_at = self.now
+        # Never before it was shipped, even when the clock was turned back meanwhile.
+        sent.released_at = max(self.now, sent.delivered_at or sent.shipped_at)
 
     # --- back to the retailer ---
 
