@@ -40,7 +40,9 @@ class Story:
                 update(Schedule).values(due_at=text("now() - interval '1 second'"), lease_until=None)
             )
             db.session.execute(
-                text("UPDATE offer SET task_due_at = now() - interval '1 second' WHERE task IS NOT NULL")
+                text(
+                    "UPDATE offer SET task_due_at = now() - interval '1 second' WHERE task_due_at IS NOT NULL"
+                )
             )
             db.session.commit()
             jobs.ask_marketplace(self.connection)
@@ -68,6 +70,7 @@ class Story:
 @pytest.fixture
 def story(world: World) -> Iterator[Story]:
     """Ten Assam on sale at both."""
+    world.bridge.config["SHOPBRIDGE_SANDBOX_PACE"] = 100_000.0
     app = otto.create_app()
     state = app.extensions["otto"]
     state.conduct.per_second = state.conduct.products_per_second = 10_000
