@@ -35,6 +35,7 @@ ONCE = {"accept", "ship", "cancel", "accept_return"}
 # Words under which answers may carry rows, and the states in them; an answer without that word stays as it is.
 ROWS = ("data", "results", "resources", "orders", "offers", "returns")
 STATES = ("status", "state", "type")
+KINDS = ["orders", "changes", "returns", "drift"]
 MISCHIEF = ("duplicate", "reorder", "answer_lost", "lost_on_the_way")
 # These cases tell of a parcel or of stock, not of what became of an order.
 NO_EXCUSE = ("ship.tracking_malformed", "order.oversold")
@@ -315,11 +316,16 @@ class MarketHistory:
         return self._work(jobs.drain_outbox, self.at.market_connection)
 
     def look(self) -> object:
-        db.session.execute(
-            text("UPDATE schedule SET due_at = now() - interval '1 second', lease_until = NULL")
+        """At everything, or at what real plans look at most often, or only at what they look at seldom."""
+        kinds = self.random.choice(
+            (KINDS, ["orders", "changes"], ["orders", "changes"], ["returns"], ["drift"])
         )
+        due = text(
+            "UPDATE schedule SET due_at = now() - interval '1 second', lease_until = NULL WHERE kind = ANY(:kinds)"
+        )
+        db.session.execute(due, {"kinds": kinds})
         db.session.commit()
-        return self._work(jobs.ask_marketplace, self.at.market_connection)
+        return kinds, self._work(jobs.ask_marketplace, self.at.market_connection)
 
     # --- at rest ----------------------------------------------------------------------------------------------------
 

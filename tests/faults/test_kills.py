@@ -124,6 +124,7 @@ def doubled_refunds(seed: int, controls: dict[str, str], record_property: Record
         return doubled
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(180)
 def test_a_worker_that_forgets_its_doubt_is_caught(seed: int | None, record_property: Record) -> None:
     doubled = doubled_refunds(1 if seed is None else seed, {"out": "forgetful-out"}, record_property)
