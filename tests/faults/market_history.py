@@ -418,16 +418,23 @@ class Audit:
         partner = Partner(db.session.get_one(Connection, self.at.market_connection))
         pages = list(partner.client.orders_to_ship(None))
         waiting = {seen.external_id for page in pages for seen in page if seen.awaits_acceptance}
-        never = {
+        gone = {
             piece
             for deed in self.deeds
             if deed["deed"] == "cancel"
             for piece in deed["pieces"]
-            if piece in self.known and not self.known[piece].in_shop and piece not in self.at.called_off
+            if piece in self.known and not self.known[piece].in_shop
         }
+        # Some marketplaces only count the pieces of a line: which one is gone is anybody's guess, how many is not.
+        never, asked = self._by_line(gone), self._by_line(self.at.called_off & self.known.keys())
         return [f"order {number} waits for an answer and gets none" for number in sorted(waiting)] + [
-            f"piece {piece} was called off and nobody had asked for it" for piece in sorted(never)
+            f"{count} of {sku} in order {number} were called off, and {asked[number, sku]} by their buyer"
+            for (number, sku), count in sorted(never.items())
+            if count > asked[number, sku]
         ]
+
+    def _by_line(self, pieces: set[str]) -> Counter[tuple[int, str]]:
+        return Counter((self.known[piece].order_id, str(self.pieces[piece]["sku"])) for piece in pieces)
 
     def _landed(self) -> list[str]:
         """Whatever had to be shipped is in the shop, once: every piece that is neither announced nor cancelled."""
