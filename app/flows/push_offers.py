@@ -368,7 +368,7 @@ def _write_down(
         well.append(subject)
         if answer.shown is not None:
             offer.confirmed, offer.confirmed_revision, offer.confirmed_at = (
-                _shown(answer.shown),
+                _known(offer, revisions[offer.id], _shown(answer.shown)),
                 revisions[offer.id],
                 now,
             )
@@ -446,10 +446,9 @@ def _decide(session: Session, marketplace: Connection, seen: m.TaskSeen, again: 
         return 0
     answers: dict[str, m.OfferAnswer] = {}
     for each in seen.answers:
+        # Of two verdicts on one SKU the refusal counts: nothing is called on sale that may not be.
         if each.sku not in answers or answers[each.sku].ok:
-            answers[each.sku] = (
-                each  # of two verdicts on one SKU the refusal counts: nothing is called on sale that may not be
-            )
+            answers[each.sku] = each
     well: list[str] = []
     for offer, sku in rows:
         since, offer.task_since = offer.task_since, now if offer.overtaken else None
@@ -487,9 +486,8 @@ def _end(
         return
     well.append(f"offer/{offer.id}")
     sent = offer.sent or {}
-    offer.confirmed = (
-        _shown(answer.shown) if answer.shown is not None else {name: sent.get(name) for name in SHOWN}
-    )
+    told = _shown(answer.shown) if answer.shown is not None else {name: sent.get(name) for name in SHOWN}
+    offer.confirmed = _known(offer, offer.sent_revision, told)
     offer.confirmed_revision, offer.confirmed_at = offer.sent_revision, now
     if sent.get("on") and offer.state != m.OfferState.OFF:
         _say(offer, answer.state, answer.reason)
@@ -512,6 +510,11 @@ def _stuck(session: Session, marketplace: Connection, offer: Offer, sku: str | N
         code=STUCK,
         params=told,
     )
+
+
+def _known(offer: Offer, revision: int, told: dict[str, Any]) -> dict[str, Any] | None:
+    """What is confirmed; nothing, when somebody has wanted the offer sent again since it left: then a difference to it would not be enough."""
+    return told if offer.revision == revision else None
 
 
 def _refused(session: Session, marketplace: Connection, offer: Offer, sku: str, reason: m.Reason) -> None:

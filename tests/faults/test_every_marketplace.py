@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long
 IN_EVERY_RUN = 100
 NIGHTLY = 2000
 IN_ONE_WORLD = 20  # a world is dearer than a history
-AT_ONCE, AT_ONCE_NIGHTLY = 20, 5  # so many are played before everything comes to rest and is audited
+AT_ONCE, AT_ONCE_NIGHTLY = 20, 1  # so many are played before everything comes to rest and is audited
 STEPS = 6
 
 

@@ -837,6 +837,25 @@ def test_settings_that_changed_send_everything_again_and_whole(world: World, lat
     assert set(world.session.scalars(select(Offer.state))) == {"on_sale"}
 
 
+def test_settings_that_changed_while_a_task_went_on_send_everything_whole_all_the_same(
+    world: World, later: type[Later]
+) -> None:
+    """The task that ends meanwhile confirms what was sent under the old settings."""
+    world.product("TEE-001", ASSAM, stock=10)
+    world.work()
+    market = world.session.get_one(Connection, world.kaufland_connection)
+    accounts.change_marketplace(world.session, market, {"changed_elsewhere": "marketplace"})
+    world.session.execute(update(Offer).values(next_attempt_at=text("now() + interval '1 hour'")))
+    world.session.commit()
+    later.done = True
+    ask_tasks(world)
+    assert len(later.pushed) == 1
+    world.session.execute(update(Offer).values(next_attempt_at=text("now()")))
+    world.session.commit()
+    world.work()
+    assert [offers[0].was for offers in later.pushed] == [None, None]
+
+
 def test_after_a_cancellation_the_stock_is_sent_even_when_it_is_as_before(
     ready: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
