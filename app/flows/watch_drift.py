@@ -86,8 +86,10 @@ def _hold_against(session: Session, marketplace: Connection, offer: Offer, shown
     changed = [name for name in FIELDS if _differs(sent.get(name), getattr(shown, name))]
     if shown.external_ref:
         offer.external_ref = shown.external_ref
+    # A price that the marketplace cannot tell in our terms (without tax) stays as it was confirmed: nothing else need be sent for it.
+    known = (offer.confirmed or {}).get("price")
     offer.confirmed = {
-        "price": shown.price,
+        "price": known if shown.price is None else shown.price,
         "stock": shown.stock,
         "handling_days": shown.handling_days,
         "on": shown.on,

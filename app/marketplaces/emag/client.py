@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from app import messages as m
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable, Unknown
 from app.marketplaces.emag import translate as t
+from app.rules import vat
 
 if TYPE_CHECKING:
     from app.outbound import Answer, Door
@@ -185,8 +186,8 @@ class EmagClient:
     def _rates_exist(self, terms: t.Terms) -> m.Reason | None:
         wanted = [*(terms.rates or {}).values(), *([terms.default_rate] if terms.default_rate else [])]
         for each in wanted:
-            fraction = t.rate(each)
-            if fraction is None or t.percent(fraction) not in terms.vat:
+            fraction = vat.rate(each)
+            if fraction is None or vat.percent(fraction) not in terms.vat:
                 params: dict[str, object] = {
                     "marketplace": t.NAME,
                     "percent": each,

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import ValidationError, fields, pre_load, validate, validates, validates_schema
 
-from app.marketplaces.emag.translate import LARGEST_OFFER_ID, PLATFORMS, decimal, rate
+from app.marketplaces.emag.translate import LARGEST_OFFER_ID, PLATFORMS, decimal
 from app.marketplaces.options import MarketplaceOptions
+from app.rules.vat import rate
 
 SENDER: Final = ("sender_name", "sender_phone", "sender_street", "sender_locality_id")
 """What awb/save needs of the sender (FACTS 6); the contact is the name where none is given."""

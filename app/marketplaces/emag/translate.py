@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from app import messages as m
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised
+from app.rules.vat import gross, net_of, percent, rate
 
 Json = Mapping[str, Any]
 
@@ -85,6 +86,7 @@ LARGEST_STOCK: Final = 65_535
 LONGEST_PART_NUMBER: Final = 25
 
 _CENT, _NET = Decimal(1), Decimal("0.0001")
+_NET_DECIMALS = 4  # FACTS 0.4
 _TOO_MUCH = Decimal(10) ** 12  # no amount is, and rounding one of a hundred digits would fail
 
 # Their words for what keeps a saved offer from buyers (examples/offer_validation_status.json). None: it may be sold.
@@ -272,29 +274,6 @@ def stamp(moment: datetime, zone: tzinfo) -> str:
 
 
 # --- money -------------------------------------------------------------------------------------------------------------
-
-
-def rate(value: object) -> Decimal | None:
-    """A VAT rate as a fraction: "0.2400", 0.24, "24" and "24%" are the same."""
-    found = decimal(value.rstrip(" %") if isinstance(value, str) else value)
-    if found is None or found < 0:
-        return None
-    return found / 100 if found > 1 else found
-
-
-def percent(fraction: Decimal) -> str:
-    """0.2400 -> "24"."""
-    return format((fraction * 100).normalize(), "f")
-
-
-def gross(net: Decimal, fraction: Decimal) -> int:
-    """Minor units with VAT, half a cent upwards. Turns back exactly what `net_of` made of a whole number of cents."""
-    return int((net * (1 + fraction) * 100).quantize(_CENT, ROUND_HALF_UP))
-
-
-def net_of(minor: int, fraction: Decimal) -> Decimal:
-    """Major units without VAT, four decimals (FACTS 0.4)."""
-    return (Decimal(minor) / 100 / (1 + fraction)).quantize(_NET, ROUND_HALF_UP)
 
 
 def minor(major: Decimal) -> int:
@@ -937,7 +916,7 @@ def _handling(offer: m.OfferWanted, terms: Terms) -> list[Json]:
 def _price(offer: m.OfferWanted, terms: Terms, *, bounds: bool) -> dict[str, object]:
     """sale_price and, where asked for, the bounds it must lie within (FACTS 0.4)."""
     fraction = rate(terms.rate_of(offer)) or Decimal(0)
-    net = net_of(offer.price, fraction)
+    net = net_of(offer.price, fraction, _NET_DECIMALS)
     told_price: dict[str, object] = {"sale_price": net}
     if bounds:
         below, above = terms.spans

@@ -47,6 +47,7 @@ def capabilities_of(settings: Mapping[str, Any]) -> Capabilities:
         CAPABILITIES,
         partial_shipment=settings.get("multi_shipment") is True,
         creates_products=bool(settings.get("categories")),
+        price_basis="net" if settings.get("offer_prices") == "net" else "gross",
     )
 
 

@@ -70,6 +70,8 @@ class MiraklClient:
             states={"new": settings.get("offer_state") or "11"},
             logistic_class=settings.get("logistic_class"),
             fields=settings.get("offer_fields") or {},
+            net=settings.get("offer_prices") == "net",
+            vat_percent=settings.get("default_vat_percent"),
         )
         self._categories: Mapping[str, str] = settings.get("categories") or {}
         self._mapping: Mapping[str, str] = settings.get("product_mapping") or {}
@@ -196,9 +198,15 @@ class MiraklClient:
             )
         except Refused as error:
             return m.ConnectionCheck(False, t.told(error), facts)
-        if platform.multi_shipment and not self._parcels:
-            facts["proposed"] = {"multi_shipment": True}
+        if proposed := self._proposed(platform):
+            facts["proposed"] = proposed
         return m.ConnectionCheck(*self._judged(facts, platform), facts)
+
+    def _proposed(self, platform: t.Platform) -> dict[str, object]:
+        """Settings that seem to fit the operator better. Whether it wants *offers* without tax is nowhere to be read: orders without tax suggest it."""
+        parcels = {"multi_shipment": True} if platform.multi_shipment and not self._parcels else {}
+        without_tax = platform.tax_mode == t.TAX_EXCLUDED and not self._terms.net
+        return parcels | ({"offer_prices": "net"} if without_tax else {})
 
     def _account(self) -> dict[str, object]:
         """A01 may be asked once a day (FACTS 1), a merchant checks oftener."""
@@ -751,7 +759,7 @@ class MiraklClient:
         return self._import("stock", "/offers/stock/imports", t.stock_file(offers))
 
     def _send_prices(self, offers: Sequence[m.OfferWanted]) -> str:
-        return self._import("prices", "/offers/pricing/imports", t.price_file(offers))
+        return self._import("prices", "/offers/pricing/imports", t.price_file(offers, self._terms))
 
     def _send_rows(self, offers: Sequence[m.OfferWanted]) -> str:
         # REPLACE would delete every offer that is not in the file (FACTS 3).

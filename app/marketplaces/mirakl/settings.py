@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from marshmallow import ValidationError, fields, post_load, pre_load, validate, validates_schema
+from marshmallow import ValidationError, fields, post_load, pre_load, validate, validates, validates_schema
 
 from app.egress import check_url
 from app.errors import Refused
 from app.marketplaces.mirakl.translate import CANCEL_WORDS, REFUND_WORDS
 from app.marketplaces.options import MarketplaceOptions
+from app.rules.vat import rate
 
 # Operator -> what its sellers need not fill in. ePRICE: euros and Italian; its address was never published (FACTS, ePRICE), and
 # whether it still works is unknown. "other" fills in nothing.
@@ -173,6 +174,31 @@ class MiraklSettings(MarketplaceOptions):
             ),
         },
     )
+    offer_prices = fields.String(
+        load_default="gross",
+        validate=validate.OneOf(("gross", "net")),
+        metadata={
+            "label": _said("Preise der Angebote", "Prices of offers"),
+            "help": _said(
+                "„net“, wenn der Betreiber Preise ohne Mehrwertsteuer verlangt: Sie wird dann mit dem Satz des Artikels herausgerechnet.",
+                "“net” when the operator wants prices without VAT: it is then taken off by the rate of the product.",
+            ),
+            "choices": ["gross", "net"],
+        },
+    )
+    default_vat_percent = fields.String(
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "label": _said("Mehrwertsteuersatz ohne Angabe", "VAT rate where none is given"),
+            "help": _said(
+                "Nur bei Preisen ohne Mehrwertsteuer: gilt für Artikel, deren Satz der Shop nicht nennt, in Prozent. "
+                "Leer: Solche Artikel werden nicht angeboten.",
+                "Only for prices without VAT: counts for products whose rate the shop does not name, percent. "
+                "Empty: such products are not offered.",
+            ),
+        },
+    )
     offer_fields = fields.Dict(
         keys=fields.String(validate=validate.Length(min=1, max=100)),
         values=fields.String(validate=validate.Length(max=500)),
@@ -251,7 +277,14 @@ class MiraklSettings(MarketplaceOptions):
             clean["host"] = _origin(clean["host"])
         if isinstance(clean.get("currency"), str):
             clean["currency"] = clean["currency"].strip().upper() or None
+        if isinstance(clean.get("default_vat_percent"), str):
+            clean["default_vat_percent"] = clean["default_vat_percent"].strip().replace(",", ".") or None
         return clean
+
+    @validates("default_vat_percent")
+    def default_is_a_percentage(self, value: str | None, **_: Any) -> None:
+        if value is not None and rate(value) is None:
+            raise ValidationError(f"is no percentage like 19 or 21: {value}")
 
     @validates_schema
     def host_may_be_called(self, data: dict[str, Any], **_: Any) -> None:

@@ -25,6 +25,7 @@ from app import messages as m
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised
 from app.rules.refund import in_proportion
 from app.rules.tracking import carrier_key
+from app.rules.vat import net_of, rate
 
 Json = Mapping[str, Any]
 
@@ -798,6 +799,19 @@ class Terms:
     states: Mapping[str, str] = field(default_factory=lambda: {"new": "11"})  # our condition -> OF61
     logistic_class: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)  # the operator's own fields (AF01)
+    net: bool = False  # the operator wants prices without tax
+    vat_percent: str | None = None  # where the shop names no rate; only for net prices
+
+    def rate_of(self, offer: m.OfferWanted) -> Decimal | None:
+        """The VAT rate of an offer as a fraction, None where nobody knows it."""
+        return rate(offer.vat_percent if offer.vat_percent is not None else self.vat_percent)
+
+    def price_of(self, offer: m.OfferWanted) -> Decimal:
+        """What the operator calls the price, in major units of the currency."""
+        if not self.net:
+            return major(offer.price, self.currency)
+        digits = _DIGITS.get(self.currency, 2)
+        return net_of(offer.price, self.rate_of(offer) or Decimal(0), digits, digits)
 
 
 def objection(offer: m.OfferWanted, terms: Terms) -> m.Reason | None:
@@ -812,6 +826,8 @@ def objection(offer: m.OfferWanted, terms: Terms) -> m.Reason | None:
         return m.Reason("offer.condition_unknown", {"sku": offer.sku, "condition": offer.condition})
     if not offer.gtin:
         return m.Reason("product.gtin_missing", {"sku": offer.sku, "title": offer.title})
+    if terms.net and terms.rate_of(offer) is None:
+        return m.Reason("mirakl.vat_missing", {"sku": offer.sku, "percent": offer.vat_percent})
     return None
 
 
@@ -843,11 +859,9 @@ def stock_file(offers: Iterable[m.OfferWanted]) -> bytes:
     return _csv(("offer-sku", "quantity"), ((each.sku, str(stock(each))) for each in offers))
 
 
-def price_file(offers: Iterable[m.OfferWanted]) -> bytes:
+def price_file(offers: Iterable[m.OfferWanted], terms: Terms) -> bytes:
     """PRI01. It replaces all prices of an offer: a discount that was made by hand ends with it (FACTS 3)."""
-    return _csv(
-        ("offer-sku", "price"), ((each.sku, str(major(each.price, each.currency))) for each in offers)
-    )
+    return _csv(("offer-sku", "price"), ((each.sku, str(terms.price_of(each))) for each in offers))
 
 
 def offer_file(offers: Iterable[m.OfferWanted], terms: Terms) -> bytes:
@@ -864,7 +878,7 @@ def offer_file(offers: Iterable[m.OfferWanted], terms: Terms) -> bytes:
                 each.sku,
                 each.gtin or "",
                 terms.gtin_type,
-                str(major(each.price, each.currency)),
+                str(terms.price_of(each)),
                 str(stock(each)),
                 terms.states[each.condition],
                 each.shipping_group or terms.logistic_class or "",
@@ -970,13 +984,16 @@ _INACTIVE: Final = {
 
 
 def shown(data: Json, terms: Terms) -> m.OfferShown:
-    """An offer of OF21. The price is the one we wrote, without any discount; whether it is off is in its stock (`on` stays open)."""
+    """An offer of OF21. The price is the one we wrote, without any discount; whether it is off is in its stock (`on` stays open).
+
+    A price without tax is not told: the tax rate of the offer, which would make it one of ours, is not in OF21.
+    """
     sku = _required(data, "shop_sku", "offer")
     why = data.get("inactivity_reasons")
     words = [str(each) for each in why] if isinstance(why, list) else []
     active = data.get("active") is True
     pieces = _count(data.get("quantity"))
-    price = _written_price(data)
+    price = None if terms.net else _written_price(data)
     group = _text(_mapped(data.get("logistic_class")), "code") or None
     return m.OfferShown(
         sku=sku,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from app import messages as m
 from app.errors import Invalid, Refused, Unauthorised
 from app.marketplaces.emag import translate as t
+from app.rules.vat import net_of
 from tests.marketplaces.emag.conftest import OFFER
 from tests.marketplaces.emag.contract import LINE, ORDER
 
@@ -22,7 +23,6 @@ ZONE = ZoneInfo("Europe/Bucharest")
 BG = t.PLATFORMS["bg"]
 TERMS = t.Terms("EUR", {"20": 1, "9": 2, "0": 3}, (0, 1, 2, 3, 4, 5, 7, 14), default_rate="20")
 SENDER = t.Sender("Anna's Teeladen", "Anna", "+40700000001", "Teeweg 1", 5)
-RATES = [Decimal(each) / 100 for each in ("0", "5", "9", "11", "18", "19", "20", "21", "24", "27")]
 
 
 def line(**change: Any) -> dict[str, Any]:
@@ -44,13 +44,6 @@ def voucher(gross: str, vat: str = "0") -> dict[str, Any]:
 # --- money ---------------------------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(min_value=1, max_value=10**9), st.sampled_from(RATES))
-def test_a_gross_price_survives_the_way_to_net_and_back(cents: int, fraction: Decimal) -> None:
-    net = t.net_of(cents, fraction)
-    assert net.as_tuple().exponent == -4
-    assert t.gross(net, fraction) == cents
-
-
 @given(
     st.integers(min_value=-(10**6), max_value=10**6),
     st.lists(st.integers(min_value=0, max_value=10**6), min_size=1, max_size=30),
@@ -60,29 +53,6 @@ def test_shares_add_up_to_the_cent(total: int, weights: list[int]) -> None:
     assert len(parts) == len(weights)
     assert sum(parts) == (total if sum(weights) else 0)
     assert all(each == 0 or (each < 0) is (total < 0) for each in parts)
-
-
-@pytest.mark.parametrize(
-    ("text", "percent"),
-    [
-        ("0.2400", "24"),
-        (Decimal("0.24"), "24"),
-        ("24", "24"),
-        ("24%", "24"),
-        (0, "0"),
-        ("0.055", "5.5"),
-        (19, "19"),
-    ],
-)
-def test_a_vat_rate_is_read_however_it_is_written(text: object, percent: str) -> None:
-    found = t.rate(text)
-    assert found is not None
-    assert t.percent(found) == percent
-
-
-@pytest.mark.parametrize("text", [None, "", "x", True, "-1", "NaN", 0.24])
-def test_what_is_no_rate_is_none(text: object) -> None:
-    assert t.rate(text) is None
 
 
 def test_a_decimal_is_sent_with_exactly_its_digits() -> None:
@@ -294,7 +264,7 @@ def test_shipping_lies_on_the_first_piece_less_its_voucher() -> None:
 )
 def test_what_the_pieces_cost_is_what_the_buyer_pays(goods: list[tuple[int, int]], off: int) -> None:
     rows = [
-        line(id=place + 1, quantity=count, sale_price=str(t.net_of(cents, Decimal("0.21"))))
+        line(id=place + 1, quantity=count, sale_price=str(net_of(cents, Decimal("0.21"), 4)))
         for place, (count, cents) in enumerate(goods)
     ]
     found = seen(*rows, vouchers=[voucher(f"-{Decimal(off) / 100}")])

@@ -52,6 +52,12 @@ def test_the_check_proposes_several_parcels_where_the_operator_has_them(mirakl: 
     assert checked.facts["proposed"] == {"multi_shipment": True}
 
 
+def test_the_check_proposes_prices_without_tax_where_orders_are_without_it(mirakl: Mirakl) -> None:
+    mirakl.world.conduct.tax_mode = "TAX_EXCLUDED"
+    assert mirakl.client(multi_shipment=True).check().facts["proposed"] == {"offer_prices": "net"}
+    assert "proposed" not in mirakl.client(multi_shipment=True, offer_prices="net").check().facts
+
+
 @pytest.mark.parametrize(
     ("conduct", "settings", "code"),
     [

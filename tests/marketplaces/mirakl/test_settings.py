@@ -136,3 +136,20 @@ def test_the_address_and_the_currency_come_from_the_settings() -> None:
 def test_the_simulator_takes_what_a_merchant_would_type_in() -> None:
     loaded = PROVIDER.settings().load(dict(SIMULATOR.settings))
     assert loaded["currency"] == "EUR"
+
+
+@pytest.mark.parametrize(("typed", "kept"), [("22", "22"), (" 5,5 ", "5.5"), ("", None), (None, None)])
+def test_the_rate_where_none_is_given_is_a_percentage_or_nothing(typed: str | None, kept: str | None) -> None:
+    assert load(offer_prices="net", default_vat_percent=typed)["default_vat_percent"] == kept
+
+
+@pytest.mark.parametrize("typed", ["much", "-1", "101", "NaN"])
+def test_a_rate_that_is_none_is_refused(typed: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        load(default_vat_percent=typed)
+    assert "default_vat_percent" in refused.value.normalized_messages()
+
+
+def test_prices_without_tax_are_told_as_what_the_operator_wants() -> None:
+    assert capabilities_of(load()).price_basis == "gross"
+    assert capabilities_of(load(offer_prices="net")).price_basis == "net"

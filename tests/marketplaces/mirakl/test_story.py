@@ -13,7 +13,7 @@ from market_world import Market, market
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models import Offer, OrderPiece, Product
+from app.models import Attempt, Offer, OrderPiece, Product
 from app.sandbox.mirakl import SIMULATOR
 
 NEW_GTIN = "4006381333993"
@@ -43,6 +43,15 @@ def creating(app: Flask) -> Iterator[Market]:
         yield found
 
 
+@pytest.fixture
+def netto(app: Flask) -> Iterator[Market]:
+    """At an operator that reckons without tax."""
+    settings = {**SIMULATOR.settings, "offer_prices": "net", "default_vat_percent": "22"}
+    with market(app, replace(SIMULATOR, settings=settings)) as found:
+        found.control("conduct", {"tax_mode": "TAX_EXCLUDED", "tax_percent": 22})
+        yield found
+
+
 def offered(sku: str) -> tuple[str, str | None]:
     """State and reason of an offer here."""
     db.session.rollback()
@@ -52,6 +61,17 @@ def offered(sku: str) -> tuple[str, str | None]:
         .where(Product.sku == sku)
     ).one()
     return str(row.state), row.reason_code
+
+
+def imports() -> list[str]:
+    """The files that an operator took, in their order."""
+    db.session.rollback()
+    named = Attempt.operation.startswith("import_")
+    return [
+        *db.session.scalars(
+            select(Attempt.operation).where(named, Attempt.method == "POST").order_by(Attempt.id)
+        )
+    ]
 
 
 def there(at: Market, order: dict[str, Any]) -> Counter[str]:
@@ -169,3 +189,22 @@ def test_a_refused_product_is_told_and_holds_nothing_else(creating: Market) -> N
     creating.buy(("TEE-001", 2))
     creating.work()
     assert creating.offers()["TEE-001"]["stock"] == 8
+
+
+def test_an_operator_without_tax_gets_prices_without_it_and_orders_come_with_it(
+    netto: Market,
+) -> None:
+    """What the hourly look reads back says nothing about our price, so it changes nothing: the next stock is a stock again, no whole offer."""
+    assert {each["price"] for each in netto.offers().values()} == {648}
+    before = imports()
+    netto.work()
+    assert imports() == before, "nothing has drifted"
+    (product,) = [each for each in netto.shop.products.values() if each.sku == "TEE-001"]
+    netto.shop.change_product(product.id, {"stock": 3})
+    netto.work()
+    assert netto.offers()["TEE-001"]["stock"] == 3
+    assert imports()[len(before) :] == ["import_stock"]
+    netto.buy(("TEE-001", 1))
+    netto.work()
+    (sold,) = netto.orders_in_shop()
+    assert [each.unit for each in sold.lines] == [791], "6.48 and 22 % of it: not 7.90 to the cent"

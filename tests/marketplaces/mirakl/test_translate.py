@@ -117,7 +117,7 @@ WRITTEN: dict[str, Any] = {
 }
 FILES: dict[str, Any] = {
     "OF01.request.json": lambda: t.offer_file([wanted()], TERMS),
-    "PRI01.request.json": lambda: t.price_file([wanted()]),
+    "PRI01.request.json": lambda: t.price_file([wanted()], TERMS),
 }
 SKIPPED = {
     "CH11": "channels: one price for all of them",
@@ -545,7 +545,7 @@ def test_an_import_is_over_when_nothing_more_comes_of_asking(status: str, over: 
 
 def test_files_are_quoted_so_that_a_semicolon_in_a_sku_stays_in_it() -> None:
     assert t.stock_file([wanted('A;"1')]) == b'"offer-sku";"quantity"\n"A;""1";"5"\n'
-    assert t.price_file([wanted()]).splitlines()[1] == b'"TEE-001";"7.90"'
+    assert t.price_file([wanted()], TERMS).splitlines()[1] == b'"TEE-001";"7.90"'
 
 
 def test_a_row_of_an_offer_says_everything() -> None:
@@ -564,6 +564,43 @@ def test_a_row_of_an_offer_says_everything() -> None:
         "update-delete": "update",
         "ecotax": "0",
     }
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "told", "written"),
+    [
+        ("EUR", 790, {"vat_percent": "22"}, "6.48"),
+        ("EUR", 790, {"vat_percent": "5.5"}, "7.49"),
+        ("EUR", 790, {"vat_percent": "0"}, "7.90"),
+        ("EUR", 790, {}, "6.64"),
+        ("EUR", 1, {"vat_percent": "22"}, "0.01"),
+        ("EUR", 10**9, {"vat_percent": "22"}, "8196721.31"),
+    ],
+)
+def test_where_the_operator_wants_prices_without_tax_it_is_taken_off_by_the_rate_of_the_product(
+    currency: str, price: int, told: dict[str, Any], written: str
+) -> None:
+    terms = t.Terms(currency, net=True, vat_percent="19")
+    offer = wanted(price=price, currency=currency, **told)
+    assert t.price_file([offer], terms).splitlines()[1] == f'"TEE-001";"{written}"'.encode()
+    assert f'"EAN";"{written}";'.encode() in t.offer_file([offer], terms)
+
+
+def test_a_price_without_tax_needs_a_rate() -> None:
+    """Selling with tax taken for none, or none for tax, would cost the merchant money: such a product is not offered."""
+    for unknown in (None, "", "zero", "120", "-1"):
+        assert t.objection(wanted(vat_percent=unknown), t.Terms("EUR", net=True)) == m.Reason(
+            "mirakl.vat_missing", {"sku": "TEE-001", "percent": unknown}
+        )
+    assert t.objection(wanted(vat_percent=None), t.Terms("EUR", net=True, vat_percent="19")) is None
+    assert t.objection(wanted(vat_percent=None), TERMS) is None
+
+
+def test_a_price_without_tax_is_not_taken_for_one_of_ours() -> None:
+    """OF21 does not tell the rate, so nothing can be held against the shop's price."""
+    row = {"shop_sku": "TEE-001", "price": Decimal("6.48"), "quantity": 5, "active": True}
+    assert t.shown(row, t.Terms("EUR", net=True, vat_percent="22")).price is None
+    assert t.shown(row, TERMS).price == 648
 
 
 @pytest.mark.parametrize(
