@@ -282,6 +282,6 @@ def test_redacting_twice_is_redacting_once(text: str) -> None:
 )
 def test_a_hostile_text_does_not_hold_the_log(part: str) -> None:
     text = part * (20_000 // len(part))
-    started = time.perf_counter()
+    started = time.thread_time()  # a busy machine does not count
     redact_text(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5

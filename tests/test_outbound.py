@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import redis
 import responses
+import time_machine
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -404,7 +405,7 @@ def test_after_something_was_sent_a_deed_is_unknown_and_a_question_may_be_asked_
 ) -> None:
     partner.script = script
     with pytest.raises(ShopbridgeError) as caught:
-        door(partner, deadline=0.4).call("order.ship", "POST", "x", body=b"{}", deed=deed)
+        door(partner, deadline=1.5).call("order.ship", "POST", "x", body=b"{}", deed=deed)
     assert type(caught.value) is (Unknown if deed else Unavailable)
     assert caught.value.code == ("outcome.unknown" if deed else "partner.unreachable")
     assert len(partner.requests) == 1
@@ -487,7 +488,7 @@ def test_dripping_bytes_do_not_stretch_the_deadline(partner: Partner, data: byte
     started = time.monotonic()
     with pytest.raises(Unavailable) as caught:
         door(partner, deadline=0.5).call("read", "GET", "")
-    assert 0.4 < time.monotonic() - started < 1.5
+    assert 0.4 < time.monotonic() - started < 10, "all of it drips for more than 25 seconds"
     assert caught.value.params["why"] == "timeout"
 
 
@@ -500,18 +501,18 @@ def test_a_partner_that_does_not_read_cannot_hold_us(partner: Partner) -> None:
     started = time.monotonic()
     with pytest.raises(Unknown):
         door(deaf, deadline=0.5).call("x", "POST", "", body=b"x" * 20_000_000, deed=True)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     deaf.close()
 
 
 def test_nor_on_a_connection_that_worked_before(partner: Partner) -> None:
     over = threading.Event()
-    partner.script = lambda connection: (reply(200)(connection), over.wait(5))  # type: ignore[assignment, func-returns-value]
+    partner.script = lambda connection: (reply(200)(connection), over.wait(60))  # type: ignore[assignment, func-returns-value]
     door(partner).call("read", "GET", "")
     started = time.monotonic()
     with pytest.raises(Unknown):
         door(partner, deadline=0.4).call("x", "POST", "", body=b"x" * 20_000_000, deed=True)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 20
     over.set()
     assert len(set(partner.callers)) == 1
 
@@ -810,7 +811,7 @@ def test_the_pace_is_kept_by_waiting_a_little(partner: Partner) -> None:
     started = time.monotonic()
     for _ in range(7):
         door(partner, pace="3/second", limiter=limiter).call("read", "GET", "")
-    assert 1.9 < time.monotonic() - started < 4
+    assert 1.9 < time.monotonic() - started < 20
     assert len(partner.requests) == 7
 
 
@@ -822,7 +823,7 @@ def test_a_long_wait_goes_back_to_the_queue(partner: Partner) -> None:
         way_out.call("read", "GET", "")
     with pytest.raises(Unavailable, match=r"pace\.wait") as caught:
         way_out.call("x", "POST", "", deed=True)
-    assert caught.value.retry_after == pytest.approx(60, abs=3)
+    assert caught.value.retry_after == pytest.approx(60, abs=15)
     assert caught.value.pauses is False
     assert notes[-1].outcome == "blocked"
     assert len(partner.requests) == 2
@@ -878,24 +879,26 @@ def fail(way_out: Door, times: int) -> None:
 
 
 def test_a_partner_that_is_down_may_rest_and_one_good_answer_ends_it(partner: Partner) -> None:
-    breaker = Breaker.in_memory(fail_max=3, rest=0.2)
+    breaker = Breaker.in_memory(fail_max=3, rest=60)
     notes: list[AttemptNote] = []
     way_out = door(partner, breaker=breaker, record=notes.append)
     partner.script = reply(500)
-    fail(way_out, 3)
-    with pytest.raises(Unavailable, match=r"partner\.resting") as caught:
-        way_out.call("x", "POST", "", deed=True)
-    assert 0 < (caught.value.retry_after or 0) <= 0.2
-    assert notes[-1].outcome == "blocked"
-    assert len(partner.requests) == 3
-    time.sleep(0.25)
-    fail(way_out, 1)  # one try is let through; it fails, so the rest begins again
-    with pytest.raises(Unavailable, match=r"partner\.resting"):
-        way_out.call("read", "GET", "")
-    time.sleep(0.25)
-    partner.script = reply(200)
-    for _ in range(3):
-        way_out.call("read", "GET", "")
+    with time_machine.travel(datetime(2026, 11, 22, 12, tzinfo=UTC), tick=False) as clock:
+        fail(way_out, 3)
+        clock.shift(59)
+        with pytest.raises(Unavailable, match=r"partner\.resting") as caught:
+            way_out.call("x", "POST", "", deed=True)
+        assert caught.value.retry_after == 1
+        assert notes[-1].outcome == "blocked"
+        assert len(partner.requests) == 3
+        clock.shift(1)
+        fail(way_out, 1)  # one try is let through; it fails, so the rest begins again
+        with pytest.raises(Unavailable, match=r"partner\.resting"):
+            way_out.call("read", "GET", "")
+        clock.shift(60)
+        partner.script = reply(200)
+        for _ in range(3):
+            way_out.call("read", "GET", "")
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 422, 429])
@@ -938,7 +941,7 @@ def test_without_redis_nobody_rests(partner: Partner, caplog: pytest.LogCaptureF
     partner.script = reply(500)
     fail(door(partner, breaker=breaker), 3)
     assert "nobody rests" in caplog.text
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 def test_a_redis_that_falls_ill_later_stops_no_call(
@@ -954,7 +957,7 @@ def test_a_redis_that_falls_ill_later_stops_no_call(
 
 def test_calls_side_by_side_do_not_wait_for_each_other_in_the_breaker(partner: Partner) -> None:
     breaker = Breaker.in_memory()
-    gate = threading.Barrier(3, timeout=5)
+    gate = threading.Barrier(3, timeout=30)
 
     def together(connection: socket.socket) -> None:
         gate.wait()

@@ -47,7 +47,7 @@ def test_nobody_waits_for_a_valkey_that_hangs(ringer: Ringer, valkey: Valkey | N
         started = time.monotonic()
         for number in range(50):
             queues.ring_soon("in", number)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 20, "each of the fifty rings would wait for two seconds"
     finally:
         os.kill(valkey.pid, signal.SIGCONT)
 
@@ -62,11 +62,11 @@ def test_a_ring_during_a_ring_is_not_lost(
     def slow(lane: str, connection_id: int) -> bool:
         rung.append(connection_id)
         inside.set()
-        return go_on.wait(5)
+        return go_on.wait(30)
 
     monkeypatch.setattr(queues, "ring", slow)
     ringer.ask("in", 7)
-    assert inside.wait(5)
+    assert inside.wait(30)
     ringer.ask("in", 7)
     go_on.set()
     ringer.stop()

@@ -41,7 +41,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = 30) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if true():
@@ -217,7 +217,7 @@ def test_no_server_stays_behind(how: str, tmp_path: Path) -> None:
             parent.send_signal(getattr(signal, how))
         parent.wait(30)
     # At a normal end we wait for them; otherwise they have their signal and need a moment.
-    assert eventually(lambda: all(gone(pid) for pid in pids), seconds=0 if how == "end" else 10)
+    assert eventually(lambda: all(gone(pid) for pid in pids), seconds=0 if how == "end" else 30)
 
 
 def test_a_new_bridge_waits_for_the_servers_of_a_crashed_one(tmp_path: Path) -> None:

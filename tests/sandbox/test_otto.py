@@ -206,6 +206,7 @@ def test_a_refresh_token_works_once(seller: Seller) -> None:
 def test_the_documented_paces_are_kept(
     seller: Seller, world: World, name: str, most: int, method: str, path: str, body: Any
 ) -> None:
+    world.pace = type(world.pace)(lambda: 0.0)  # all within one moment
     setattr(world.conduct, name, most)
     statuses = [seller.call(method, path, body).status_code for _ in range(most + 1)]
     assert statuses[:-1] == [202 if body else 200] * most

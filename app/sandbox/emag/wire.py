@@ -9,7 +9,7 @@ import base64
 import binascii
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -65,18 +65,19 @@ class Pace:
 
     LIMITS: Final = {"orders": ((12, 1), (720, 60)), "rest": ((3, 1), (180, 60)), "eans": ((5, 1), (200, 60))}
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._times: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
 
     def take(self, user: str, lane: str, hurry: float) -> None:
         """`hurry`: how many times faster than the real one this eMAG may be called."""
-        now, times = time.monotonic(), self._times[user, lane]
+        now, times = self._clock(), self._times[user, lane]
         while times and now - times[0] >= 60:
             times.popleft()
         times.append(now)  # Invalid and refused requests count too.
         for most, seconds in self.LIMITS[lane]:
-            # A little less than the whole window: calls that left one second apart may arrive closer together.
-            if sum(now - each < seconds * 0.95 for each in times) > most * hurry:
+            # A quarter of a second less than the whole window: calls that left one second apart may arrive closer together.
+            if sum(now - each < seconds - 0.25 for each in times) > most * hurry:
                 raise EmagError(429, "API rate limit exceeded", plain=True)
 
 

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -87,11 +87,12 @@ def check_signature(request: Request, secrets: Mapping[str, str], skew: float) -
 class Pace:
     """So many calls in one second per seller, over all endpoints. The caller holds the world's lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._times: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def take(self, key: str, per_second: int) -> None:
-        now, times = time.monotonic(), self._times[key]
+        now, times = self._clock(), self._times[key]
         while times and now - times[0] >= 1:
             times.popleft()
         if len(times) >= per_second:
