@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # With importlib mode the test folder itself is not on the path; the shared modules beside this file are.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -42,6 +43,17 @@ __all__ = [
 ]
 
 NO_SKIP = os.environ.get("SHOPBRIDGE_NO_SKIP") == "1"
+
+# The same examples in every run, and no example has to be quick: a busy machine and an unlucky draw look like a mistake of whoever lands next.
+# `pytest --hypothesis-profile=default` draws new ones.
+settings.register_profile(
+    "bridge",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("bridge")
 
 
 class NetworkBlockedError(RuntimeError):

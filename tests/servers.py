@@ -5,12 +5,14 @@ makes a database of its own there (the user needs CREATEDB) and takes its own Re
 """
 
 import os
+import random
 import shutil
+import socket
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -27,6 +29,22 @@ FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes"
 def worker_number(worker_id: str) -> int:
     """0 without xdist and for its first process, then 1, 2, ..."""
     return int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports for programs that are started later.
+
+    Not those that the kernel hands out (from 32768 on with Linux): until the program has come up, the other test process may have got one of them.
+    """
+    first = 20_000 + 1_000 * (worker_number(os.environ.get("PYTEST_XDIST_WORKER", "")) % 12)
+    found: list[int] = []
+    for port in random.sample(range(first, first + 1_000), 1_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"no {count} free ports from {first} on")
 
 
 @pytest.fixture(scope="session")

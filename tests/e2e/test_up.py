@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,24 +15,14 @@ from typing import Any
 
 import psutil
 import pytest
+from servers import free_ports
 
 from app.config import SETTINGS
 from app.sandbox import simulators
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a quarter of a minute on a quiet machine
 
-WAIT = 60.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Different free ports; all are held until all are known."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+WAIT = 120.0
 
 
 class Running:
@@ -118,7 +107,7 @@ def up() -> Iterator[Running]:
 
 
 def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return json.loads(answer.read())
 
 
@@ -153,7 +142,7 @@ def test_an_order_travels_and_nothing_stays_behind(up: Running) -> None:
     family = up.family()
     assert len(family) >= 9, "servers, web, three lanes, clock, two simulators"
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(timeout=30) == 0, up.says()
+    assert up.process.wait(timeout=60) == 0, up.says()
     assert psutil.wait_procs(family, timeout=0)[1] == []
     assert not note.exists()
 

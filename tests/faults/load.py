@@ -83,7 +83,7 @@ class Load:
                 "price": "7.90",
             }
             self.bridge.shop.add_product(wanted)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             with self.bridge.kaufland.lock:
                 if len(self.bridge.kaufland.units) == len(GTINS):
@@ -113,11 +113,17 @@ class Load:
             self.notes.problems.append(f"{actor.__name__} stopped: {error!r}")
             raise
 
+    def go_on_until(self, promises: int, seconds: float = 90.0) -> None:
+        """So many events were acknowledged, or the time is up."""
+        deadline = time.monotonic() + seconds
+        while len(self.notes.promises) < promises and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     def stop(self) -> None:
         """Nobody begins anything new; every event that was begun is delivered."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=60)
+            thread.join(timeout=120)
             if thread.is_alive():
                 self.notes.problems.append("an event was never answered with 200 or 202")
 
@@ -139,7 +145,7 @@ class Load:
     def _deliver(self, promise: Promise, body: bytes) -> None:
         link = self.bridge.shop.link
         assert link is not None
-        deadline = time.monotonic() + 50
+        deadline = time.monotonic() + 100
         while time.monotonic() < deadline:
             headers = signing.sign(link.event_secrets, promise.delivery_id, body, datetime.now(UTC))
             status = _post(self.bridge.port, link.webhook_url.split("/", 3)[3], body, headers)

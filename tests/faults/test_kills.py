@@ -48,9 +48,9 @@ def survive(seed: int, rounds: int, record_property: Record) -> None:
         load.start()
         kill_at_random(bridge, order_of_kills(seed, rounds), pause=(0.8, 1.8))
         load.stop()
-        still = bridge.wait_until_quiet(60)
+        still = bridge.wait_until_quiet(120)
         while not still and load.do_what_is_due(bridge.random):
-            still = bridge.wait_until_quiet(60)
+            still = bridge.wait_until_quiet(120)
         shown = table(bridge, load)
         print(shown)
         record_property("table", shown)
@@ -62,7 +62,7 @@ def survive(seed: int, rounds: int, record_property: Record) -> None:
         assert len(load.notes.promises) >= 100 * rounds
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)  # one and a quarter minutes on a quiet machine
 def test_a_bridge_that_is_killed_again_and_again_loses_and_doubles_nothing(
     seed: int | None, record_property: Record
 ) -> None:
@@ -79,7 +79,7 @@ def test_three_hundred_kills_lose_and_double_nothing(number: int, record_propert
 # --- the audit sees what is wrong ------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_web_that_answers_before_the_commit_is_caught(seed: int | None, record_property: Record) -> None:
     with Bridge(
         1 if seed is None else seed, controls={"web": "early-web"}, lanes=("in-1", "out-1")
@@ -87,13 +87,16 @@ def test_a_web_that_answers_before_the_commit_is_caught(seed: int | None, record
         load = Load(bridge, clients=4, pause=0.01, orders=False)
         load.start()
         kill_at_random(bridge, ["web process", "web master"] * 3, pause=(0.8, 1.5))
+        load.go_on_until(
+            len(load.notes.promises) * 3 // 2
+        )  # of these nothing is lost, whatever the kills took
         load.stop()
-        bridge.wait_until_quiet(20)
+        bridge.wait_until_quiet(120)
         lost = lost_events(bridge, load.notes)
         record_property(
             "table", f"{len(lost)} of {len(load.notes.promises)} acknowledged events lost (planted)"
         )
-        assert 3 <= len(lost) < len(load.notes.promises) / 2, table(bridge, load)
+        assert 3 <= len(lost) < len(load.notes.promises) * 3 / 4, table(bridge, load)
 
 
 def kill_after_refunds(bridge: Bridge, times: int) -> None:
@@ -117,7 +120,7 @@ def doubled_refunds(seed: int, controls: dict[str, str], record_property: Record
         load.start()
         kill_after_refunds(bridge, 3)
         load.stop()
-        bridge.wait_until_quiet(20)
+        bridge.wait_until_quiet(120)
         doubled = doubled_deeds(bridge, load.notes)
         record_property("table", f"{len(doubled)} deeds doubled by {controls or 'ours'}: {doubled[:2]}")
         assert bridge.kills["out"] == 3
@@ -125,14 +128,14 @@ def doubled_refunds(seed: int, controls: dict[str, str], record_property: Record
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_worker_that_forgets_its_doubt_is_caught(seed: int | None, record_property: Record) -> None:
     doubled = doubled_refunds(1 if seed is None else seed, {"out": "forgetful-out"}, record_property)
     assert any(sentence.startswith("refund") for sentence in doubled)
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_our_worker_killed_in_the_same_places_doubles_nothing(
     seed: int | None, record_property: Record
 ) -> None:

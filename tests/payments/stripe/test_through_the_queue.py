@@ -146,7 +146,7 @@ def test_a_debit_that_bounces_is_told_by_a_signed_message_and_asked_about(
     work(session, connection_id)
     assert (payment.state, trade.state) == ("unknown", "payment_pending")
     external_id = payment.external_id
-    until = time.monotonic() + 15
+    until = time.monotonic() + 40
     while time.monotonic() < until:
         session.rollback()
         if session.scalar(select(Event.id).where(Event.subject == f"payment/{external_id}")):
