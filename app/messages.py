@@ -3,9 +3,13 @@
 Frozen, pure, no defaults that hide a decision. Amounts are integer minor units (cents) of `currency` (ISO 4217); times are aware UTC.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class PieceState(StrEnum):
@@ -140,12 +144,19 @@ class ReturnSeen:
 @dataclass(frozen=True)
 class ProductData:
     """What the shop knows of a product, for marketplaces that want product data (O5). `fields` is the flat table that a merchant's mapping
-    picks from: "title", "brand", "description", "category", "attribute:<name>", "gtin", "sku". `parent` groups variations.
+    picks from: "title", "brand", "description", "short_description", "category", "weight", "attribute:<name>", "gtin", "sku". `parent`
+    groups variations. `categories`: every name that a merchant may map, the closest first.
     """
 
     fields: dict[str, str]
     images: tuple[str, ...] = ()
     parent: str | None = None
+    categories: tuple[str, ...] = ()
+
+    def mapped_category(self, mapping: Mapping[str, T]) -> T | None:
+        """What the merchant mapped one of its categories to; else what "*" stands for."""
+        named = (*self.categories, self.fields.get("category", ""), "*")
+        return next((mapping[each] for each in named if each in mapping), None)
 
 
 @dataclass(frozen=True)
@@ -289,6 +300,10 @@ class ProductSeen:
     )
     vat_percent: str | None = None  # decimal text, "19"
     brand: str | None = None
+    description: str = ""  # plain tags at most (app.rules.product_text)
+    short_description: str = ""
+    weight: str | None = None  # in the shop's own unit, as it writes it
+    categories: tuple[str, ...] = ()  # names of the shop's own categories
     network_category: str | None = None  # the product's own, else the one its shop category is mapped to (K1)
     zero_rated: bool = False  # 0 % is the rate of these goods, in a shop that charges VAT for others
 

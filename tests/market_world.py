@@ -88,6 +88,9 @@ class Market:
             "stock": stock,
             "brand": "Teeladen",
             "images": [f"https://shop.example/{sku}.jpg"],
+            "description": "<div><p>Ein <b>kräftiger</b> Tee.</p></div>",
+            "attributes": [{"name": "Sorte", "options": ["Assam", "Darjeeling"]}],
+            "categories": [{"id": 9, "name": "Schwarzer Tee"}],
         }
         return dict(call("POST", f"{self.shop_url}/_control/products", wanted)["products"][0])
 

@@ -37,6 +37,7 @@ FIELDS = (
     "brand",
     "network_category",
     "extra",
+    "texts",
 )
 
 
@@ -46,7 +47,7 @@ def receive(session: Session, shop: Connection, seen: Iterable[tuple[int, m.Prod
     rows = [_product_row(shop, sequence, product) for sequence, product in newest]
     changed = _upsert(session, rows)
     _offer_new_products(session, changed)
-    return _mark_offers(session, changed)
+    return _mark_offers(session, changed, _variations(session, changed))
 
 
 def receive_stock(session: Session, shop: Connection, seen: Iterable[tuple[int, m.StockSeen]]) -> list[int]:
@@ -122,6 +123,16 @@ def _product_row(shop: Connection, sequence: int, product: m.ProductSeen) -> dic
             "images": list(product.images),
             "attributes": product.attributes,
             "zero_rated": product.zero_rated,
+            "categories": list(product.categories),
+            "weight": product.weight,
+        },
+        "texts": {
+            name: told
+            for name, told in (
+                ("description", product.description),
+                ("short_description", product.short_description),
+            )
+            if told
         },
         "stock": product.stock,
         "in_stock": product.in_stock,
@@ -225,7 +236,18 @@ def _offer_new_products(session: Session, product_ids: list[int]) -> None:
         session.execute(_OFFER_NEW, {"products": product_ids})
 
 
-def _mark_offers(session: Session, product_ids: list[int]) -> list[int]:
+_VARIATIONS = text("""
+    SELECT v.id FROM product p JOIN product v ON v.connection_id = p.connection_id AND v.parent_external_id = p.external_id
+    WHERE p.id = ANY(:products) AND p.kind = 'variable'
+""").bindparams(bindparam("products"))
+
+
+def _variations(session: Session, product_ids: list[int]) -> list[int]:
+    """Variations have from their parent what they lack (brand, description, images), so a change of it may be a change of theirs (O5)."""
+    return list(session.execute(_VARIATIONS, {"products": product_ids}).scalars()) if product_ids else []
+
+
+def _mark_offers(session: Session, product_ids: list[int], dependent: Sequence[int] = ()) -> list[int]:
     reservations.flag_oversold(session, product_ids)
-    reservations.mark_offers(session, product_ids)
+    reservations.mark_offers(session, [*product_ids, *dependent])
     return product_ids

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import func, or_, select, text, tuple_, update
+from sqlalchemy.orm import Session, undefer
 
 from app import messages as m
 from app import plan, reservations
@@ -23,7 +24,7 @@ from app.errors import ShopbridgeError
 from app.models import Account, Connection, Offer, Product
 from app.registry import AnswersLater, MarketplaceClient, Provider
 from app.rules import offers as rules
-from app.rules import pricing
+from app.rules import pricing, product_data
 from app.story import close_case, close_cases, open_case
 
 SHOWN = ("price", "stock", "handling_days", "on", "shipping_group", "raw_state")
@@ -132,17 +133,19 @@ def _compute(
     session: Session, marketplace: Connection, provider: Provider, ids: Sequence[int]
 ) -> dict[int, m.OfferWanted]:
     """What each offer should show now, and those that must be sent. The row lock of the claim keeps later changes waiting until this commits."""
+    can = provider.can(marketplace.settings)
     rows = session.execute(
         select(Offer, Product)
         .join(Product, Product.id == Offer.product_id)
         .where(Offer.id.in_(ids))
         .order_by(Offer.id)
+        .options(*([undefer(Product.texts)] if can.creates_products else []))
     ).all()
     held = reservations.held(session, [product.id for _, product in rows])
     shop = session.get(Connection, marketplace.shop_id) if marketplace.shop_id else None
     holiday = marketplace.holiday or session.get_one(Account, marketplace.account_id).holiday
     price_rule = pricing.from_settings(marketplace.settings.get("price_rule") or {"kind": "same"})
-    can = provider.can(marketplace.settings)
+    parents = _parents(session, [product for _, product in rows]) if can.creates_products else {}
     doubled = _doubled(session, marketplace, [product.sku for _, product in rows if product.sku])
     wanted: dict[int, m.OfferWanted] = {}
     for offer, product in rows:
@@ -158,7 +161,7 @@ def _compute(
         if on_sale is not None and (offer.external_ref is None or on_sale > 1):
             reason = m.Reason("product.sku_duplicate", {"sku": product.sku, "title": product.title})
             verdict = rules.Blocked(reason, take_down=offer.external_ref is not None)
-        data = _product_data(product) if can.creates_products else None
+        data = _product_data(product, parents) if can.creates_products else None
         wish = _wish(offer, verdict)
         if wish is not None:
             wish |= {"vat_percent": product.vat_percent, "product": _digest(data)}
@@ -208,25 +211,36 @@ def _was(offer: Offer) -> m.OfferShown | None:
     return m.OfferShown(offer.desired["sku"], offer.external_ref, **shown)
 
 
-def _product_data(product: Product) -> m.ProductData:
+def _parents(session: Session, products: Sequence[Product]) -> dict[tuple[int, str], Product]:
+    """(shop, its id) -> the product that variations belong to, as far as the shop has told of it."""
+    wanted = {(each.connection_id, each.parent_external_id) for each in products if each.parent_external_id}
+    if not wanted:
+        return {}
+    found = session.scalars(
+        select(Product)
+        .where(tuple_(Product.connection_id, Product.external_id).in_(wanted))
+        .options(undefer(Product.texts))
+    )
+    return {(each.connection_id, each.external_id): each for each in found}
+
+
+def _product_data(product: Product, parents: Mapping[tuple[int, str], Product]) -> m.ProductData:
     """The flat table that a merchant's mapping picks from (O5)."""
-    known = {
-        "sku": product.sku,
-        "gtin": product.gtin,
-        "title": product.title,
-        "brand": product.brand,
-        "category": product.network_category,
-        **{f"attribute:{name}": str(value) for name, value in product.extra.get("attributes", {}).items()},
-    }
-    fields = {name: str(value) for name, value in known.items() if value}
-    return m.ProductData(fields, tuple(product.extra.get("images", ())), product.parent_external_id)
+    group = product.parent_external_id
+    parent = parents.get((product.connection_id, group)) if group else None
+    return product_data.product_data(_facts(product), _facts(parent) if parent else None, group)
+
+
+def _facts(product: Product) -> product_data.Facts:
+    named = {each.name: getattr(product, each.name) for each in fields(product_data.Facts)}
+    return product_data.Facts(**named)
 
 
 def _digest(data: m.ProductData | None) -> str | None:
     """A short mark of the product's data, so that the wish changes with them (O5)."""
     if data is None:
         return None
-    told = json.dumps([data.fields, data.images, data.parent], sort_keys=True)
+    told = json.dumps([data.fields, data.images, data.parent, data.categories], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -25,6 +25,12 @@ class Product(Model):
         ),
         Index("ix_product_sku", "account_id", "sku"),
         Index("ix_product_gtin", "account_id", "gtin"),
+        Index(
+            "ix_product_parent",
+            "connection_id",
+            "parent_external_id",
+            postgresql_where=text("parent_external_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Key]
@@ -48,6 +54,10 @@ class Product(Model):
     stock: Mapped[Big | None]
     in_stock: Mapped[bool] = mapped_column(default=True)
     extra: Mapped[Json] = mapped_column(default=dict)
+    # Descriptions. Only who creates products at a marketplace reads them, so they never travel with the rest by accident.
+    texts: Mapped[Json] = mapped_column(
+        default=dict, server_default="{}", deferred=True, deferred_raiseload=True
+    )
     sequence: Mapped[Big | None]
     stock_sequence: Mapped[Big | None]
     updated_at: Mapped[Time] = mapped_column(server_default=func.now(), onupdate=func.now())

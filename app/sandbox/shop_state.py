@@ -81,6 +81,8 @@ class Product:
     brand: str | None = None
     tax_rate: str | None = None
     images: list[str] = field(default_factory=list)
+    description: str = ""
+    attributes: list[dict[str, Any]] = field(default_factory=list)
     category: str | None = None
     categories: list[dict[str, Any]] = field(default_factory=list)
     managed: bool = False
@@ -95,6 +97,8 @@ EXTRAS: Final = (
     "brand",
     "tax_rate",
     "images",
+    "description",
+    "attributes",
     "category",
     "categories",
     "managed",
@@ -501,7 +505,8 @@ class Shop:
             "images": [
                 {"id": place, "src": address, "alt": ""} for place, address in enumerate(product.images, 1)
             ],
-            "attributes": [],
+            "description": product.description,
+            "attributes": product.attributes,
             "categories": product.categories,
             "shopbridge": {
                 "currency": CURRENCY,

@@ -88,6 +88,23 @@ class ProductData(Lenient):
         load_default=dict,
         metadata=_says('For example {"Sorte": "Assam"}.'),
     )
+    description = Text(
+        60_000,
+        load_default=None,
+        allow_none=True,
+        metadata=_says(
+            "For marketplaces where the product is created. HTML or text; of HTML only paragraphs, lists, bold and italic are kept."
+        ),
+    )
+    short_description = Text(
+        60_000, load_default=None, allow_none=True, metadata=_says("Used where there is no description.")
+    )
+    weight = Text(
+        64, load_default=None, allow_none=True, metadata=_says("As text, in the unit of your shop.")
+    )
+    categories = fields.List(
+        Text(190), load_default=list, metadata=_says("Names of your own categories, the closest one first.")
+    )
     dealer_price = Amount(
         load_default=None,
         allow_none=True,

@@ -814,6 +814,54 @@ def test_new_product_data_are_sent_where_the_marketplace_takes_product_data(
     assert later.pushed[-1][0].was is None
 
 
+def test_a_variation_is_offered_with_what_its_parent_tells(
+    world: World, later: type[Later], like: Like
+) -> None:
+    """Also when the shop tells of the parent later, and when only the parent changes. A parent is not for sale itself."""
+    later.done = True
+    like(Later, answers_later=True, creates_products=True)
+    products = f"{world.shop_url}/_control/products"
+
+    def told(method: str, url: str, **wanted: Any) -> Any:
+        answer = call(method, url, wanted)
+        world.work()
+        ask_tasks(world)
+        return answer
+
+    origin = [
+        {"name": "Herkunft", "options": ["Assam", "Darjeeling"]},
+        {"name": "Menge", "options": ["1", "2"], "variation": True},
+    ]
+    (parent,) = told("POST", products, name="Tee", type="variable", gtin="", attributes=origin)["products"]
+    small = {
+        "name": "Tee, 100 g",
+        "sku": "TEE-100",
+        "gtin": ASSAM,
+        "type": "variation",
+        "parent_id": parent["id"],
+    }
+    told("POST", products, **small, stock=5, attributes=[{"name": "Menge", "option": "100 g"}])
+    told(
+        "PATCH",
+        f"{products}/{parent['id']}",
+        description="<p>Kräftig</p>",
+        categories=[{"id": 1, "name": "Tee"}],
+    )
+    first = {
+        "sku": "TEE-100",
+        "gtin": ASSAM,
+        "title": "Tee, 100 g",
+        "attribute:Herkunft": "Assam|Darjeeling",
+        "attribute:Menge": "100 g",
+    }
+    sent = [each for offers in later.pushed for each in offers]
+    assert [each.product and each.product.fields for each in sent] == [
+        first,
+        first | {"description": "<p>Kräftig</p>", "category": "Tee"},
+    ]
+    assert {each.product and each.product.parent for each in sent} == {str(parent["id"])}
+
+
 def test_settings_that_changed_send_everything_again_and_whole(world: World, later: type[Later]) -> None:
     """What was refused because of a setting is tried at once, and what is on sale gets the new terms."""
     later.done = True

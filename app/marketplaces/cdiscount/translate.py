@@ -17,8 +17,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from app import messages as m
-from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised
+from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable
 from app.rules.preparation import CDISCOUNT_CAP_DAYS, missing_modes
+from app.rules.product_text import plain
 
 Json = Mapping[str, Any]
 
@@ -122,11 +123,21 @@ def refusal(status: int, body: object, operation: str) -> Refused:
     return kind(why.code, **why.params, operation=operation)
 
 
-def token_refusal(body: object) -> Unauthorised:
-    """Why there is no token: client id or secret are wrong."""
-    return Unauthorised(
-        "credentials.refused", **{**reason(401, body).params, "operation": "token", "field": "client_id"}
-    )
+# What OAuth calls a client that will not get a token however often it asks (RFC 6749, section 5.2).
+_TOKEN_NEVER: Final = frozenset(
+    {"invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"}
+)
+
+
+def token_refusal(status: int, body: object) -> Unauthorised | Unavailable:
+    """Why there is no token. Only a 401, or a 400 that names the client as the culprit, says that client id or secret are wrong: any other
+    answer (the 403 or 404 page of a gateway) is trouble over there, and is tried again.
+    """
+    told: Json = body if isinstance(body, Mapping) else {}
+    if status == 401 or (status == 400 and _text(told, "error") in _TOKEN_NEVER):
+        params = {**reason(401, body).params, "operation": "token", "field": "client_id"}
+        return Unauthorised("credentials.refused", **params)
+    return Unavailable("partner.unreachable", operation="token", status=status, partner=NAME)
 
 
 def told(error: ShopbridgeError) -> m.Reason:
@@ -806,7 +817,6 @@ class SheetMap:
 
 
 DEFAULT_TEXTS: Final = {"title": "title", "description": "description", "brand": "brand"}
-_TAG: Final = re.compile(r"<[^>]*>")
 
 
 def sheet(offer: m.OfferWanted, mapping: SheetMap) -> dict[str, object] | m.Reason:
@@ -814,7 +824,7 @@ def sheet(offer: m.OfferWanted, mapping: SheetMap) -> dict[str, object] | m.Reas
     product = offer.product or m.ProductData({})
     known = {"title": offer.title, **product.fields}
     texts = {name: known.get(source, "").strip() for name, source in mapping.texts.items()}
-    category = mapping.categories.get(known.get("category", "")) or mapping.categories.get("*")
+    category = product.mapped_category(mapping.categories)
     lacking = [name for name in ("title", "description", "brand") if not texts.get(name)]
     lacking += [] if category else ["category"]
     lacking += [] if product.images else ["images"]
@@ -830,12 +840,12 @@ def sheet(offer: m.OfferWanted, mapping: SheetMap) -> dict[str, object] | m.Reas
         "gtin": ean(offer.gtin or ""),
         "sellerProductReference": offer.sku,
         "title": texts["title"][:LONGEST_TITLE],
-        "description": _TAG.sub(" ", texts["description"]).strip(),
+        "description": plain(texts["description"]),
         "brand": texts["brand"],
         "categoryCode": category,
         "sellerPictureUrls": [{"index": i, "url": url} for i, url in enumerate(product.images, start=1)],
         "attributes": [
-            {"propertyReference": reference, "values": [known[source]]}
+            {"propertyReference": reference, "values": known[source].split("|")}
             for reference, source in mapping.properties.items()
             if known.get(source)
         ],

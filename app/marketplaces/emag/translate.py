@@ -976,11 +976,11 @@ def product_body(offer: m.OfferWanted, terms: Terms) -> dict[str, object] | m.Re
     data = offer.product
     known: Mapping[str, str] = data.fields if data is not None else {}
     categories = terms.categories or {}
-    category = categories.get(known.get("category", ""), categories.get("*"))
+    category = data.mapped_category(categories) if data is not None else None
     if data is None or not categories:
         return m.Reason("product.unknown_gtin", {"gtin": offer.gtin})
     characteristics = [
-        {"id": int(target), "value": known[source]}
+        {"id": int(target), "value": known[source].replace("|", ", ")}
         for target, source in (terms.characteristics or {}).items()
         if known.get(source)
     ]

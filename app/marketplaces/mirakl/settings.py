@@ -232,9 +232,9 @@ class MiraklSettings(MarketplaceOptions):
         metadata={
             "label": _said("Artikeldaten", "Product data"),
             "help": _said(
-                "Code des Merkmals beim Betreiber -> Feld des Artikels (title, brand, category, gtin, sku, image, image:2, parent, attribute:Name, "
+                "Code des Merkmals beim Betreiber -> Feld des Artikels (title, brand, description, short_description, weight, category, gtin, sku, image, image:2, parent, attribute:Name, "
                 "category_code) oder =fester Wert. Fehlende Pflichtmerkmale nennt der Artikel.",
-                "The operator's attribute code -> field of the product (title, brand, category, gtin, sku, image, image:2, parent, "
+                "The operator's attribute code -> field of the product (title, brand, description, short_description, weight, category, gtin, sku, image, image:2, parent, "
                 "attribute:name, category_code) or =constant. A product names the required attributes that it lacks.",
             ),
         },

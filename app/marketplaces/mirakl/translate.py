@@ -54,7 +54,8 @@ LINE_STATES: Final = {
     "CANCELED": m.PieceState.CANCELLED,
 }
 # These say what happened to the money, not where the goods are: the dates of the line tell that.
-_BY_DATES: Final = frozenset({"INCIDENT_OPEN", "REFUNDED", "WAITING_REFUND", "WAITING_REFUND_PAYMENT"})
+_INCIDENT: Final = "INCIDENT_OPEN"
+_BY_DATES: Final = frozenset({_INCIDENT, "REFUNDED", "WAITING_REFUND", "WAITING_REFUND_PAYMENT"})
 SHIPMENT_STATES: Final = {
     "SHIPPED": m.PieceState.SHIPPED,
     "TO_COLLECT": m.PieceState.SHIPPED,
@@ -333,8 +334,15 @@ def _line_state(order: Json, line: Json) -> tuple[m.PieceState, str]:
     if raw in _BY_DATES:
         if line.get("received_date"):
             return m.PieceState.DELIVERED, raw
-        return (m.PieceState.SHIPPED if line.get("shipped_date") else m.PieceState.CANCELLED), raw
-    state = LINE_STATES.get(raw, m.PieceState.UNCLEAR)
+        if line.get("shipped_date"):
+            return m.PieceState.SHIPPED, raw
+        if raw != _INCIDENT:
+            # All of the line was paid back before it left (refunds may exclude it from shipments, OR28): it must not leave any more.
+            return m.PieceState.CANCELLED, raw
+        # An incident ends (OR64), a cancellation does not: the order's own word says whether the goods still wait for their parcel.
+        state = m.PieceState.TO_SHIP if _text(order, "order_state") == "SHIPPING" else m.PieceState.UNCLEAR
+    else:
+        state = LINE_STATES.get(raw, m.PieceState.UNCLEAR)
     if state is m.PieceState.TO_SHIP and (_withheld(order) or order.get("can_shop_ship") is False):
         # Without an address, or where somebody else ships, there is nothing to do yet.
         state = m.PieceState.ANNOUNCED
@@ -1145,8 +1153,7 @@ def as_attributes(kept: Iterable[Sequence[Any]]) -> list[Attribute]:
 
 def category_of(offer: m.OfferWanted, categories: Mapping[str, str]) -> str | None:
     """The operator's category for a product: that of its own category, else that of "*"."""
-    own = offer.product.fields.get("category", "") if offer.product else ""
-    return categories.get(own) or categories.get("*")
+    return offer.product.mapped_category(categories) if offer.product else categories.get("*")
 
 
 def sheet(

@@ -1051,7 +1051,8 @@ class _Push:
     def _product(self, offer: m.OfferWanted) -> dict[str, object] | None:
         """The product's data, or None and why not. A product that OTTO has already stays on sale although our data has gaps."""
         client, s = self._client, self._settings
-        values = t.mapped(s.get("product_mapping") or t.DEFAULT_MAPPING, offer.product, offer.title)
+        mapping, categories = s.get("product_mapping") or t.DEFAULT_MAPPING, s.get("categories") or {}
+        values = t.mapped(mapping, categories, offer.product, offer.title)
         contact = t.Contact(
             *(str(s.get(f"safety_{name}") or "") for name in ("name", "address", "region", "email", "url"))
         )

@@ -216,6 +216,18 @@ class OttoSettings(MarketplaceOptions):
             ),
         },
     )
+    categories = fields.Dict(
+        keys=fields.String(validate=validate.Length(min=1, max=200)),
+        values=fields.String(validate=validate.Length(min=1, max=200)),
+        load_default=dict,
+        metadata={
+            "label": _said("Kategorien", "Categories"),
+            "help": _said(
+                "Kategorie des Artikels -> Kategorie bei OTTO, geschrieben wie dort; „*“ für alle übrigen. Leer: wie in den Artikeldaten gesagt.",
+                "Category of the product -> category at OTTO, written as there; “*” for all others. Empty: as the product data say.",
+            ),
+        },
+    )
     product_mapping = fields.Dict(
         keys=fields.String(),
         values=fields.String(validate=validate.Length(min=1, max=500)),
@@ -223,9 +235,9 @@ class OttoSettings(MarketplaceOptions):
         metadata={
             "label": _said("Artikeldaten", "Product data"),
             "help": _said(
-                "Feld bei OTTO -> Feld im Shop (title, brand, category, attribute:Name) oder =fester Wert. Felder: "
+                "Feld bei OTTO -> Feld im Shop (title, brand, description, short_description, category, weight, attribute:Name) oder =fester Wert. Felder: "
                 f"{', '.join(MAPPABLE)}, attribute:Name.",
-                "Field at OTTO -> field in the shop (title, brand, category, attribute:name) or =constant. Fields: "
+                "Field at OTTO -> field in the shop (title, brand, description, short_description, category, weight, attribute:name) or =constant. Fields: "
                 f"{', '.join(MAPPABLE)}, attribute:name.",
             ),
         },

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 from app import messages as m
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised
 from app.rules import gtin as gtins
+from app.rules.product_text import shortened
 
 Json = Mapping[str, Any]
 
@@ -603,13 +604,17 @@ MAPPABLE: Final = (
 DEFAULT_MAPPING: Final = {"category": "category", "brand": "brand", "description": "description"}
 
 
-def mapped(mapping: Mapping[str, str], product: m.ProductData | None, title: str) -> dict[str, str]:
-    """OTTO's field names with the shop's values; what the shop does not know is left out."""
+def mapped(
+    mapping: Mapping[str, str], categories: Mapping[str, str], product: m.ProductData | None, title: str
+) -> dict[str, str]:
+    """OTTO's field names with the shop's values; what the shop does not know is left out. `categories`: the shop's -> OTTO's."""
     fields = {"title": title} | (product.fields if product else {})
     picked = {
         name: source[1:].strip() if source.startswith("=") else fields.get(source, "").strip()
         for name, source in mapping.items()
     }
+    if chosen := (product or m.ProductData({})).mapped_category(categories):
+        picked["category"] = chosen.strip()
     return {name: value for name, value in picked.items() if value}
 
 
@@ -685,12 +690,6 @@ def product_objection(offer: m.OfferWanted, values: Mapping[str, str]) -> m.Reas
         return m.Reason("otto.ean_internal", {"sku": offer.sku, "gtin": offer.gtin})
     if offer.gtin and not gtins.is_valid(offer.gtin):
         return m.Reason("product.gtin_invalid", {"sku": offer.sku, "gtin": offer.gtin, "title": offer.title})
-    if len(values.get("description", "")) > MOST_DESCRIPTION:
-        why = f"{len(values['description'])} > {MOST_DESCRIPTION}"
-        return m.Reason(
-            "partner.field_refused",
-            {"partner": NAME, "sku": offer.sku, "field": "description", "message": why},
-        )
     return None
 
 
@@ -728,7 +727,7 @@ def _description(values: Mapping[str, str], brand_id: str) -> dict[str, object]:
     if "product_line" in values:
         body["productLine"] = values["product_line"]
     if "description" in values:
-        body["description"] = values["description"]
+        body["description"] = shortened(values["description"], MOST_DESCRIPTION)
     if points := [
         each.strip() for each in re.split(r"[;\n]", values.get("bullet_points", "")) if each.strip()
     ]:

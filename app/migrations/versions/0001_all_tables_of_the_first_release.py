@@ -378,6 +378,7 @@ def upgrade() -> None:
         sa.Column("stock", sa.BigInteger(), nullable=True),
         sa.Column("in_stock", sa.Boolean(), nullable=False),
         sa.Column("extra", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("texts", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=True),
         sa.Column("stock_sequence", sa.BigInteger(), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -394,6 +395,13 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_product_gtin", "product", ["account_id", "gtin"], unique=False)
+    op.create_index(
+        "ix_product_parent",
+        "product",
+        ["connection_id", "parent_external_id"],
+        unique=False,
+        postgresql_where=sa.text("parent_external_id IS NOT NULL"),
+    )
     op.create_index("ix_product_sku", "product", ["account_id", "sku"], unique=False)
     op.create_table(
         "schedule",
@@ -1348,6 +1356,9 @@ def downgrade() -> None:
     op.drop_index("ix_schedule_due", table_name="schedule")
     op.drop_table("schedule")
     op.drop_index("ix_product_sku", table_name="product")
+    op.drop_index(
+        "ix_product_parent", table_name="product", postgresql_where=sa.text("parent_external_id IS NOT NULL")
+    )
     op.drop_index("ix_product_gtin", table_name="product")
     op.drop_table("product")
     op.drop_index(op.f("ix_partnership_supplier_id"), table_name="partnership")

@@ -10,6 +10,7 @@ from typing import Any
 
 from app import messages as m
 from app.errors import Invalid
+from app.rules.product_text import simple_html
 from app.shops import schemas
 from app.shops.reading import exact_minor_units, filled, parcels, read, status_of
 
@@ -36,6 +37,10 @@ def product(data: Mapping[str, Any]) -> m.ProductSeen:
         handling_days=seen["handling_days"],
         images=tuple(seen["images"]),
         attributes=dict(seen["attributes"]),
+        description=simple_html(seen["description"] or ""),
+        short_description=simple_html(seen["short_description"] or ""),
+        weight=filled(seen["weight"]),
+        categories=tuple(dict.fromkeys(filter(None, seen["categories"]))),
         dealer_price=None
         if dealer_price is None
         else exact_minor_units(dealer_price, currency, "data.dealer_price"),

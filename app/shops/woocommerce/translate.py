@@ -14,6 +14,7 @@ from marshmallow import fields
 
 from app import messages as m
 from app.errors import Invalid
+from app.rules.product_text import simple_html
 from app.shops.reading import (
     MAX_ID,
     Amount,
@@ -80,9 +81,24 @@ class _DealerPrice(Strict[str]):
         return value if bare == "" or Amount(decimals=_DECIMALS).take(bare) is not None else None
 
 
+class _Words(fields.Field[str]):
+    """Words that nothing depends on: what is no text counts as none, because it must not hold up the stock of the product."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        return value.strip() if isinstance(value, str) else ""
+
+
+class _Values(fields.Field[list[str]]):
+    """A list of such words."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[str]:
+        return [each.strip() for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
 class _Category(Lenient):
     """A shop's category; the plugin adds the network category that the merchant mapped it to."""
 
+    name = _Words(load_default="", allow_none=True)
     network_category = Text(64, load_default=None, allow_none=True)
 
 
@@ -91,10 +107,12 @@ class _Image(Lenient):
 
 
 class _Attribute(Lenient):
-    """A product lists `options`, a variation has one `option`."""
+    """A product lists `options`, a variation has one `option`. `variation`: the variations of the product differ in it."""
 
     name = Text(load_default="", allow_none=True)
     option = Text(load_default=None, allow_none=True)
+    options = _Values(load_default=list, allow_none=True)
+    variation = fields.Raw(load_default=False, allow_none=True)
 
 
 class _ProductExtra(Lenient):
@@ -122,6 +140,9 @@ class _Product(Lenient):
     stock_quantity = Count(lowest=-(2**31), load_default=None, allow_none=True)
     stock_status = Text(64, required=True)
     images = fields.List(fields.Nested(_Image), load_default=list, allow_none=True)
+    description = _Words(load_default="", allow_none=True)
+    short_description = _Words(load_default="", allow_none=True)
+    weight = _Words(load_default="", allow_none=True)
     attributes = fields.List(fields.Nested(_Attribute), load_default=list, allow_none=True)
     categories = fields.List(fields.Nested(_Category), load_default=list, allow_none=True)
     shopbridge = fields.Nested(_ProductExtra, load_default=dict)
@@ -216,9 +237,11 @@ def product(data: Mapping[str, Any]) -> m.ProductSeen:
         in_stock=_in_stock(seen),
         handling_days=extra.get("handling_days"),
         images=tuple(image["src"] for image in seen["images"] or () if image["src"]),
-        attributes={
-            one["name"]: one["option"] for one in seen["attributes"] or () if one["name"] and one["option"]
-        },
+        attributes=_attributes(seen["attributes"] or ()),
+        description=simple_html(seen["description"] or ""),
+        short_description=simple_html(seen["short_description"] or ""),
+        weight=filled((seen["weight"] or "")[:64]),
+        categories=_names(seen["categories"] or ()),
         dealer_price=_dealer_price(extra.get("dealer_price"), currency or "EUR"),
         vat_percent=extra.get("tax_rate"),
         brand=filled((extra.get("brand") or "")[:190]),
@@ -358,6 +381,20 @@ def _gross(price: Decimal, extra: Mapping[str, Any]) -> Decimal:
 def _dealer_price(text: str | None, currency: str) -> int | None:
     """Minor units, rounded half up."""
     return minor_units(Decimal(text), currency) if text and text != "-" else None
+
+
+def _attributes(told: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Several values of one attribute are parted by "|". What the variations of a parent differ in is said by each of them."""
+    found: dict[str, str] = {}
+    for each in told:
+        value = each["option"] or ("" if each["variation"] else "|".join(filter(None, each["options"] or ())))
+        if each["name"] and value:
+            found[each["name"]] = value
+    return found
+
+
+def _names(categories: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each["name"][:190] for each in categories if each["name"]))
 
 
 def _mapped(categories: Iterable[Mapping[str, Any]]) -> str | None:

@@ -810,7 +810,12 @@ MAPPED: dict[str, Any] = {
     "product_properties": {"3263": "attribute:Farbe"},
 }
 PRODUCT = m.ProductData(
-    {"brand": "Teeladen", "category": "Tee", "attribute:Text": "<p>Gut</p>", "attribute:Farbe": "Noir"},
+    {
+        "brand": "Teeladen",
+        "category": "Tee",
+        "attribute:Text": "<p>Gut &amp; warm</p><ul><li>lose</li></ul>",
+        "attribute:Farbe": "Noir|Rouge",
+    },
     ("https://shop.example/a.jpg",),
     "PARENT-1",
 )
@@ -830,11 +835,11 @@ def test_an_unknown_product_is_described_and_then_offered(cdiscount: Cdiscount) 
         "gtin": UNKNOWN_GTIN,
         "sellerProductReference": "TEE-001",
         "title": "Assam",
-        "description": "Gut",
+        "description": "Gut & warm\nlose",
         "brand": "Teeladen",
         "categoryCode": "0Z0102",
         "sellerPictureUrls": [{"index": 1, "url": "https://shop.example/a.jpg"}],
-        "attributes": [{"propertyReference": "3263", "values": ["Noir"]}],
+        "attributes": [{"propertyReference": "3263", "values": ["Noir", "Rouge"]}],
         "variantGroupReference": "PARENT-1",
     }
     assert cdiscount.pushed(client, unknown())["TEE-001"].state is m.OfferState.ON_SALE

@@ -12,6 +12,7 @@ import pytest
 
 from app import messages as m
 from app.errors import Invalid, Refused, Unauthorised, Unavailable, Unknown
+from app.marketplaces.otto import translate as t
 from app.marketplaces.otto.client import OttoClient
 from app.outbound import Limiter
 from app.sandbox.otto.world import PROFILE
@@ -877,6 +878,41 @@ def test_product_data_are_made_of_the_mapping(otto: Otto) -> None:
     assert body["compliance"]["productSafety"]["addresses"][0]["roles"] == ["DISTRIBUTOR"]
 
 
+@pytest.mark.parametrize(
+    ("own", "mapping", "there"),
+    [
+        (("Neu", "Tee lose"), {"Tee lose": "Tee", "*": "Teekanne"}, "Tee"),
+        (("Neu",), {"Tee lose": "Teekanne", "*": "Tee"}, "Tee"),
+        (("Neu",), {"Tee lose": "Teekanne"}, "Tee"),
+    ],
+)
+def test_a_category_of_the_shop_becomes_one_of_otto(
+    otto: Otto, own: tuple[str, ...], mapping: dict[str, str], there: str
+) -> None:
+    """Where no category is mapped the product data say it, as before."""
+    data = m.ProductData({"brand": "Teeladen"}, PRODUCT.images, categories=own)
+    fields = {"category": "=Tee", "brand": "brand", "attribute:Herkunftsland": "=Indien"}
+    client = otto.client(product_mapping=fields, categories=mapping)
+    made(client, client.push_offers([wanted(product=data)]))
+    product = otto.world.product_of(otto.seller, "TEE-001")
+    assert product is not None
+    assert product["body"]["productDescription"]["category"] == there
+
+
+def test_a_description_that_is_too_long_is_cut_at_a_word_and_sent_without_tags(otto: Otto) -> None:
+    long = "<p>" + "Assam und Darjeeling " * 120 + "</p>"
+    data = m.ProductData({"brand": "Teeladen", "category": "Tee", "description": long}, PRODUCT.images)
+    fields = {**t.DEFAULT_MAPPING, "attribute:Herkunftsland": "=Indien"}
+    client = otto.client(product_mapping=fields)
+    made(client, client.push_offers([wanted(product=data)]))
+    product = otto.world.product_of(otto.seller, "TEE-001")
+    assert product is not None
+    told = product["body"]["productDescription"]["description"]
+    assert 1900 < len(told) <= t.MOST_DESCRIPTION
+    assert told.startswith("Assam und")
+    assert told.endswith(("Assam…", "und…", "Darjeeling…"))
+
+
 def test_everything_that_is_missing_is_named_in_one_reason(otto: Otto) -> None:
     settings = {"safety_name": "", "product_mapping": {"category": "category", "brand": "brand"}}
     data = m.ProductData({"category": "Teekanne"})
@@ -899,7 +935,6 @@ def test_everything_that_is_missing_is_named_in_one_reason(otto: Otto) -> None:
         ({"category": "Tee", "brand": "Niemand"}, {}, "otto.brand_unknown"),
         ({"category": "Tee", "brand": "Altmarke"}, {}, "otto.brand_unknown"),
         ({"category": "Tee", "brand": "Teeladen"}, {"gtin": "2000000000008"}, "otto.ean_internal"),
-        ({"category": "Tee", "brand": "Teeladen", "description": "x" * 2000}, {}, "partner.field_refused"),
     ],
 )
 def test_product_data_that_otto_never_takes_are_not_sent(

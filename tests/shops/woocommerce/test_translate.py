@@ -204,10 +204,41 @@ def test_a_variable_parent_has_no_price_and_lists_options() -> None:
             price="",
             manage_stock=False,
             stock_quantity=None,
-            attributes=[{"name": "Size", "options": ["S"]}],
+            attributes=[{"name": "Size", "options": ["S"], "variation": True}],
         )
     )
     assert (seen.kind, seen.price, seen.stock, seen.attributes) == ("variable", None, None, {})
+
+
+def test_what_marketplaces_want_to_know_of_a_product_is_read() -> None:
+    seen = translate.product(
+        lamp(
+            description='<div class="x"><p style="a">Hell &amp; warm</p><script>x()</script></div>',
+            short_description="Hell",
+            weight="0.4",
+            attributes=[
+                {"name": "Farbe", "options": ["rot", "gelb"], "variation": False},
+                {"name": "Größe", "option": "M"},
+                {"name": "", "options": ["x"]},
+                {"name": "leer", "options": []},
+            ],
+            categories=[{"id": 1, "name": "Lampen"}, {"id": 2, "name": "Neu"}, {"id": 3, "name": "Lampen"}],
+        )
+    )
+    assert (seen.description, seen.short_description) == ("<p>Hell &amp; warm</p>", "Hell")
+    assert seen.attributes == {"Farbe": "rot|gelb", "Größe": "M"}
+    assert (seen.categories, seen.weight) == (("Lampen", "Neu"), "0.4")
+
+
+@pytest.mark.parametrize("odd", [None, False, 0, 1.5, [], {}, [None, 3]])
+@pytest.mark.parametrize("field", ["description", "short_description", "weight"])
+def test_words_that_are_none_do_not_hold_up_the_stock(field: str, odd: Any) -> None:
+    seen = translate.product(
+        lamp(**{field: odd, "attributes": [{"name": "Farbe", "options": odd}], "categories": [{"name": odd}]})
+    )
+    assert seen.stock == 5
+    assert not getattr(seen, field)
+    assert (seen.attributes, seen.categories) == ({}, ())
 
 
 @pytest.mark.parametrize(
