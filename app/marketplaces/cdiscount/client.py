@@ -82,7 +82,7 @@ class CdiscountClient:
         )
         body = _json_or_none(answer)
         if answer.status in TOLD:
-            raise t.token_refusal(body)
+            raise t.token_refusal(answer.status, body)
         token = body.get("access_token") if isinstance(body, Mapping) else None
         if not isinstance(token, str) or not token:
             raise Unavailable("partner.unreadable", operation="token", partner=t.NAME)

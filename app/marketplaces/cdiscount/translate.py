@@ -124,9 +124,7 @@ def refusal(status: int, body: object, operation: str) -> Refused:
 
 
 # What OAuth calls a client that will not get a token however often it asks (RFC 6749, section 5.2).
-_TOKEN_NEVER: Final = frozenset(
-    {"invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"}
-)
+_TOKEN_NEVER: Final = frozenset({"invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"})
 
 
 def token_refusal(status: int, body: object) -> Unauthorised | Unavailable:

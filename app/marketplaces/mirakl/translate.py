@@ -56,6 +56,7 @@ LINE_STATES: Final = {
 # These say what happened to the money, not where the goods are: the dates of the line tell that.
 _INCIDENT: Final = "INCIDENT_OPEN"
 _BY_DATES: Final = frozenset({_INCIDENT, "REFUNDED", "WAITING_REFUND", "WAITING_REFUND_PAYMENT"})
+_BEFORE_THE_PARCEL: Final = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP)
 SHIPMENT_STATES: Final = {
     "SHIPPED": m.PieceState.SHIPPED,
     "TO_COLLECT": m.PieceState.SHIPPED,
@@ -340,7 +341,8 @@ def _line_state(order: Json, line: Json) -> tuple[m.PieceState, str]:
             # All of the line was paid back before it left (refunds may exclude it from shipments, OR28): it must not leave any more.
             return m.PieceState.CANCELLED, raw
         # An incident ends (OR64), a cancellation does not: the order's own word says whether the goods still wait for their parcel.
-        state = m.PieceState.TO_SHIP if _text(order, "order_state") == "SHIPPING" else m.PieceState.UNCLEAR
+        state = LINE_STATES.get(_text(order, "order_state"), m.PieceState.UNCLEAR)
+        state = state if state in _BEFORE_THE_PARCEL else m.PieceState.UNCLEAR
     else:
         state = LINE_STATES.get(raw, m.PieceState.UNCLEAR)
     if state is m.PieceState.TO_SHIP and (_withheld(order) or order.get("can_shop_ship") is False):

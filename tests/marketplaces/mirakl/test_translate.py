@@ -336,12 +336,29 @@ def test_every_word_for_a_line_has_its_state(word: str, letter: str) -> None:
     assert states(LINE | {"order_line_state": word}) == 3 * letter
 
 
-@pytest.mark.parametrize("word", ["INCIDENT_OPEN", "REFUNDED", "WAITING_REFUND"])
-def test_a_word_about_money_leaves_the_goods_where_they_are(word: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "unsent"), [("INCIDENT_OPEN", "ttt"), ("REFUNDED", "ccc"), ("WAITING_REFUND", "ccc")]
+)
+def test_a_word_about_money_leaves_the_goods_where_they_are(word: str, unsent: str) -> None:
     line = LINE | {"order_line_state": word}
-    assert states(line) == "ccc"
+    assert states(line) == unsent
     assert states(line | {"shipped_date": "2026-11-21T10:00:00Z"}) == "sss"
     assert states(line | {"received_date": "2026-11-21T10:00:00Z"}) == "ddd"
+
+
+@pytest.mark.parametrize(
+    ("more", "state"),
+    [
+        ({}, m.PieceState.TO_SHIP),
+        ({"can_shop_ship": False}, m.PieceState.ANNOUNCED),
+        ({"customer": {}}, m.PieceState.ANNOUNCED),
+        ({"order_state": "CLOSED"}, m.PieceState.UNCLEAR),
+        ({"order_state": "WAITING_DEBIT"}, m.PieceState.ANNOUNCED),
+    ],
+)
+def test_an_incident_cancels_nothing_because_it_may_end(more: dict[str, Any], state: m.PieceState) -> None:
+    line = LINE | {"order_line_state": "INCIDENT_OPEN"}
+    assert {each.state for each in t.line_pieces(order_row(**more), line, t.Sent())} == {state}
 
 
 def test_nothing_is_shipped_without_an_address_or_by_somebody_else() -> None:
