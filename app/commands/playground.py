@@ -21,7 +21,7 @@ from app.commands.problems import stop
 GOODS = 20
 UNKNOWN_THERE = 1  # so that one offer shows "needs product creation"
 EPOCH = 1_763_000_000  # numbers of the simulators count seconds since then
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 _TEAS = (
     "Assam Hathikuli", "Darjeeling First Flush", "Ceylon Uva", "Earl Grey", "Sencha", "Genmaicha", "Jasmin", "Oolong Formosa", "Rooibos",

@@ -29,8 +29,8 @@ from app.commands import opening
 from app.machine import launch, runfile
 from app.sandbox import simulators
 
-START_SECONDS = 60.0
-STOP_SECONDS = 25.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 
 # Times that suit a day of one minute. Nothing else differs from a bridge at work.
 SHORT_TIMES = {
@@ -155,7 +155,7 @@ class Machine:
                 )
             session.commit()
 
-    def kill_the_busy_worker(self, seconds: float = 5.0) -> str:
+    def kill_the_busy_worker(self, seconds: float = 15.0) -> str:
         """`kill -9` to the worker that hangs in a delivery; its name. Raises DemoFailed when none is at work for so long."""
         deadline = time.monotonic() + seconds
         before: dict[int, bytes] = {}

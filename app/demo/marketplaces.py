@@ -37,7 +37,7 @@ HOMEMADE: Final = {
     "price": "4.50",
     "stock": 9,
 }
-WAIT_SECONDS: Final = 60.0
+WAIT_SECONDS: Final = 120.0
 LOOK_EVERY: Final = 0.3
 LOST_ANSWERS: Final = 2  # at each marketplace, after the deed was done
 GONE: Final = frozenset({"shipped", "delivered", "returned"})

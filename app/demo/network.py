@@ -24,7 +24,9 @@ from app.demo.people import Merchant, check_digit
 from app.demo.screen import Screen
 
 STEPS = 6
+QUIET_SECONDS = 1.2  # the clock sweeps twice in it
 LOOK_EVERY = 0.25
+PATIENCE = 90.0  # seconds for what takes two on a quiet machine; a busy one must not end a wait too early
 CUSTOMERS = ("Mia Muster", "Ole Okafor", "Zoë Zimmer", "Jörg Jäger", "Ida Ibrahim", "Łukasz Lis")
 
 # What becomes of a retailer's order, and how many of them: (fate, full day, short day).
@@ -276,7 +278,7 @@ class NetworkDay:
             for fate, full, short in FATES:
                 for _ in range(short if self.short else full):
                     self.told.bought.append(self._buy(fate))
-            self.until("every part is in its supplier's shop", self._all_passed_on, 60.0)
+            self.until("every part is in its supplier's shop", self._all_passed_on)
 
     def _buy(self, fate: str) -> Bought:
         number = self.random.randrange(len(self.retailers))
@@ -316,7 +318,7 @@ class NetworkDay:
                     parcel = self._deal_with(number, supplier.merchant, order, fate)
                     if fate == "tracking" and parcel:
                         used[number] = parcel
-            self.until("the retailers know every parcel", self._parcels_known, 60.0)
+            self.until("the retailers know every parcel", self._parcels_known)
             self._use_numbers_again(used)
 
     def _wait_for_no_numbers(self) -> None:
@@ -425,7 +427,7 @@ class NetworkDay:
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
-    def until(self, what: str, true: Callable[[], bool], seconds: float = 20.0) -> bool:
+    def until(self, what: str, true: Callable[[], bool], seconds: float = PATIENCE) -> bool:
         """Look until it is true. Says so when the time is up; the books will tell what is missing."""
         deadline = time.monotonic() + seconds
         while not true():
@@ -436,31 +438,37 @@ class NetworkDay:
         return True
 
     def quiet(self, what: str) -> None:
-        """Nothing is due and nothing is in hand, at two looks one after another."""
-        looks = [False]
+        """Nothing is due, nothing is in hand and nothing has come to it, at looks over a second: the clock has swept meanwhile."""
+        since: list[tuple[float, int]] = []
 
         def still() -> bool:
-            before, looks[0] = looks[0], self._open() == 0
-            return before and looks[0]
+            open_, total = self._work()
+            if open_ or (since and since[0][1] != total):
+                since.clear()
+            if not open_ and not since:
+                since.append((time.monotonic(), total))
+            return bool(since) and time.monotonic() - since[0][0] > QUIET_SECONDS
 
-        self.until(what, still, 40.0)
+        self.until(what, still)
 
-    def _open(self) -> int:
-        """What is not worked off. The shops are asked first: what has left them then is in the database already."""
+    def _work(self) -> tuple[int, int]:
+        """What is not worked off, and how much there ever was. The shops are asked first: what has left them then is in the database already."""
         waiting = sum(
             event["state"] in {"waiting", "sending"}
             for each in self.members
             for event in each.merchant.books()["events"]
         )
         with self.machine.database() as session:
-            return waiting + int(session.execute(_OPEN).scalar())
+            row = session.execute(_OPEN).one()
+            return waiting + int(row.open), int(row.total)
 
 
 _OPEN = text("""
     SELECT (SELECT count(*) FROM event WHERE state IN ('due', 'leased'))
          + (SELECT count(*) FROM command WHERE state IN ('due', 'leased'))
          + (SELECT count(*) FROM listing WHERE stale AND next_attempt_at <= now())
-         + (SELECT count(*) FROM trade WHERE pass_on_at <= now() AND passed_on_at IS NULL AND state IN ('payment_pending', 'held'))
+         + (SELECT count(*) FROM trade WHERE pass_on_at <= now() AND passed_on_at IS NULL AND state IN ('payment_pending', 'held')) AS open,
+           (SELECT count(*) FROM event) + (SELECT count(*) FROM command) + (SELECT count(*) FROM ledger_transaction) AS total
 """)
 
 
