@@ -233,7 +233,7 @@ def test_paused_silent_and_switched_off_connections_are_looked_at(
 
 
 def test_a_marketplace_that_does_not_answer_does_not_work(kaufland: Connection, healthy: Session) -> None:
-    kaufland.last_ok_at, kaufland.created_at = None, NOW - timedelta(hours=5)
+    kaufland.last_ok_at, kaufland.created_at = None, datetime.now(UTC) - timedelta(hours=5)
     healthy.commit()
     told = finding("connection", "wrong")
     assert "has never answered in 5 h: no orders come in" in told.says

@@ -500,7 +500,7 @@ def test_a_partner_that_does_not_read_cannot_hold_us(partner: Partner) -> None:
     deaf = Deaf()
     started = time.monotonic()
     with pytest.raises(Unknown):
-        door(deaf, deadline=0.5).call("x", "POST", "", body=b"x" * 20_000_000, deed=True)
+        door(deaf, deadline=1).call("x", "POST", "", body=b"x" * 20_000_000, deed=True)
     assert time.monotonic() - started < 20
     deaf.close()
 
@@ -511,7 +511,7 @@ def test_nor_on_a_connection_that_worked_before(partner: Partner) -> None:
     door(partner).call("read", "GET", "")
     started = time.monotonic()
     with pytest.raises(Unknown):
-        door(partner, deadline=0.4).call("x", "POST", "", body=b"x" * 20_000_000, deed=True)
+        door(partner, deadline=1).call("x", "POST", "", body=b"x" * 20_000_000, deed=True)
     assert time.monotonic() - started < 20
     over.set()
     assert len(set(partner.callers)) == 1
@@ -573,7 +573,7 @@ def test_no_garbage_makes_a_foreign_exception(partner: Partner) -> None:
         garbage = rng.choice(starts) + rng.randbytes(rng.randrange(200))
         partner.script = lambda c, data=garbage: (c.sendall(data), hang_up(c))  # type: ignore[assignment, misc]
         try:
-            door(partner, deadline=1).call("x", "POST", "", deed=number % 2 == 0)
+            door(partner, deadline=5).call("x", "POST", "", deed=number % 2 == 0)
         except ShopbridgeError:
             continue
     assert len(partner.requests) == 200

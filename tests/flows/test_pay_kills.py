@@ -74,7 +74,7 @@ def killed_worker(app: Flask, place: str, connection_id: int) -> subprocess.Comp
     }
     return subprocess.run(
         [sys.executable, "-c", WORKER, place, str(connection_id)],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
 
 

@@ -407,7 +407,7 @@ def test_a_timeout_after_the_parcel_was_taken_is_unknown(cdiscount: Cdiscount) -
     cdiscount.client().read_pieces(pieces)
     cdiscount.faults.add({"kind": "timeout", "method": "POST", "path": "shipments", "seconds": 5})
     with pytest.raises(Unknown):
-        cdiscount.client(door=cdiscount.door(deadline=0.5)).ship(parcel(*pieces))
+        cdiscount.client(door=cdiscount.door(deadline=2)).ship(parcel(*pieces))
     assert cdiscount.client().read_pieces(pieces)[0].state is m.PieceState.SHIPPED
 
 

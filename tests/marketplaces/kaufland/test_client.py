@@ -395,7 +395,7 @@ def test_a_lost_answer_is_unknown_and_the_truth_can_be_read(
     (piece,) = kaufland.order()
     kaufland.faults.add(fault | {"path": "/send$"})
     settings = {"client_key": CLIENT_KEY, "secret_key": SECRET_KEY}
-    client = KauflandClient(kaufland.door(deadline=0.5), settings)
+    client = KauflandClient(kaufland.door(deadline=2), settings)
     with pytest.raises(Unknown):
         client.ship(parcel(piece))
     kaufland.faults.clear()
