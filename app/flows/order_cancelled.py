@@ -55,15 +55,19 @@ def ask_marketplace(session: Session, order: Order, pieces: list[OrderPiece], re
     tell(session, order, "cancel.by_shop", pieces=len(pieces))
 
 
-def from_marketplace(session: Session, order: Order) -> None:
-    """Pieces that the marketplace shows as cancelled and that the shop does not know about yet."""
-    news = [
-        piece
-        for piece in _pieces(session, order)
-        if piece.state == m.PieceState.CANCELLED and piece.cancel_asked_by is None
-    ]
-    if not news:
-        return
+def from_marketplace(session: Session, order: Order) -> bool:
+    """Pieces that the marketplace shows as cancelled and that the shop does not know about yet. Answers whether any piece is cancelled by now:
+    a parcel may have waited for that.
+    """
+    gone = [piece for piece in _pieces(session, order) if piece.state == m.PieceState.CANCELLED]
+    news = [piece for piece in gone if piece.cancel_asked_by is None]
+    if news:
+        _tell_shop(session, order, news)
+    return bool(gone)
+
+
+def _tell_shop(session: Session, order: Order, news: list[OrderPiece]) -> None:
+    """Stop the parcel, when nothing is left of it, and cancel these pieces in the shop."""
     for piece in news:
         piece.cancel_asked_by = "marketplace"
     tell(session, order, "cancel.by_marketplace", pieces=len(news), reason=news[0].marketplace_reason)

@@ -48,7 +48,9 @@ def from_shop(
     elif newer:
         order.wait_until = order.completed_at = None  # taken back: nothing has left, so nothing is waited for
     _note_returns(session, order, seen.return_tracking)
-    _let_go(session, order)
+    waits = let_go(session, order)
+    if waits is not None:
+        tell(session, order, "ship.parts_together", number=waits.tracking_number)
 
 
 def wait_is_over(session: Session, order: Order, can: Capabilities, now: datetime) -> None:
@@ -61,7 +63,7 @@ def wait_is_over(session: Session, order: Order, can: Capabilities, now: datetim
     verdict = waiting.decide(now, order.wait_until, order.ship_by, can.ship_without_tracking)
     if isinstance(verdict, waiting.ShipWithout):
         _send(session, order, _without_number(session, order), pieces)
-        _let_go(session, order)
+        let_go(session, order)
         order.wait_until = None
         tell(session, order, "ship.without_tracking", pieces=len(pieces))
     elif verdict.alarm:
@@ -80,11 +82,45 @@ def _without_number(session: Session, order: Order) -> Shipment:
 
 
 def deadline_is_near(session: Session, order: Order, now: datetime) -> None:
-    """The marketplace's own deadline comes near and pieces are still here: the merchant is alarmed once (C3)."""
+    """The marketplace's own deadline comes near and it has not heard of some pieces, here or in a held parcel: the merchant is alarmed once (C3)."""
     order.alarmed_at = now
-    left = [piece for piece in _to_ship(session, order) if piece.shipment_id is None]
+    held = select(OrderPiece.id).join(Shipment, Shipment.id == OrderPiece.shipment_id)
+    unheard = held.where(Shipment.order_id == order.id, Shipment.held, OrderPiece.state.in_(HERE))
+    left = [*_to_ship(session, order), *session.scalars(unheard)]
     if left:
         order_case(session, order, "ship.deadline_near", deadline=order.ship_by, pieces=len(left))
+
+
+def let_go(session: Session, order: Order) -> Shipment | None:
+    """Parcels of a locked order that were held back because the marketplace wants something else first: a return number with each, or the order
+    as a whole. To be called whenever that may have come true: a number was typed in, the rest has left or is cancelled. Answers the parcel
+    that still waits for the rest.
+    """
+    query = select(Shipment).where(Shipment.order_id == order.id, Shipment.held).order_by(Shipment.id)
+    held = session.scalars(query).all()
+    if not held:
+        return None
+    can = _can(session, order)
+    ready = [each for each in held if each.return_number or not can.return_tracking]
+    for shipment in held:
+        part = f"return/{shipment.tracking_number[:40]}"
+        if shipment in ready:
+            close_cases(session, account_id=order.account_id, subjects=[f"order/{order.id}/{part}"])
+        else:
+            order_case(
+                session, order, "ship.return_tracking_required", part=part, number=shipment.tracking_number
+            )
+    if can.partial_shipment:
+        for shipment in ready:
+            _release(session, order, shipment, shipment.piece_ids)
+        return None
+    if len(ready) < len(held) or _rest_is_open(session, order):
+        return held[-1]
+    together = [piece_id for shipment in held for piece_id in shipment.piece_ids]
+    _release(session, order, held[0], together)
+    for shipment in held:
+        shipment.held = False
+    return None
 
 
 def deliver_ship(
@@ -317,32 +353,16 @@ def _note_returns(session: Session, order: Order, told: tuple[m.TrackingSeen, ..
             shipment.return_carrier = tracking.carrier_key(parcel.carrier_name) or shipment.carrier
 
 
-def _let_go(session: Session, order: Order) -> None:
-    """Parcels that were held back because the marketplace wants something else first: a return number with each, or the order as a whole."""
-    query = select(Shipment).where(Shipment.order_id == order.id, Shipment.held).order_by(Shipment.id)
-    held = session.scalars(query).all()
-    if not held:
-        return
-    can = _can(session, order)
-    ready = [each for each in held if each.return_number or not can.return_tracking]
-    for shipment in held:
-        part = f"return/{shipment.tracking_number[:40]}"
-        if shipment in ready:
-            close_cases(session, account_id=order.account_id, subjects=[f"order/{order.id}/{part}"])
-        else:
-            order_case(
-                session, order, "ship.return_tracking_required", part=part, number=shipment.tracking_number
-            )
-    if can.partial_shipment:
-        for shipment in ready:
-            _release(session, order, shipment, shipment.piece_ids)
-    elif len(ready) == len(held) and not _to_ship(session, order):
-        together = [piece_id for shipment in held for piece_id in shipment.piece_ids]
-        _release(session, order, held[0], together)
-        for shipment in held:
-            shipment.held = False
-    else:
-        tell(session, order, "ship.parts_together", number=held[-1].tracking_number)
+def _rest_is_open(session: Session, order: Order) -> bool:
+    """Whether pieces are in no parcel yet. Also those that somebody wants to cancel: until the marketplace has done it, a parcel for the order
+    as a whole would report them as shipped, and their buyer would pay for what he never gets.
+    """
+    rest = select(OrderPiece.id).where(
+        OrderPiece.order_id == order.id,
+        OrderPiece.shipment_id.is_(None),
+        OrderPiece.state.in_((m.PieceState.ANNOUNCED, *HERE)),
+    )
+    return session.scalar(rest.limit(1)) is not None
 
 
 def _release(session: Session, order: Order, shipment: Shipment, piece_ids: list[int]) -> None:

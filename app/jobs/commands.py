@@ -156,6 +156,9 @@ class Outbox:
             if connection.role == "network" and command.kind == "ship":
                 # What left the supplier's house means money and news for the retailer, in the same transaction (K11).
                 trade_shipped.left(self.session, command, connection)
+            if connection.role == "marketplace" and command.kind == "cancel":
+                # A parcel of the other pieces may have waited to hear whether these leave with it.
+                order_shipped.let_go(self.session, self.session.get_one(Order, command.order_id))
             if connection.role == "shop" and command.kind == "ping":
                 trade_shop_gone.back(self.session, connection)
             if done.seen is not None:
@@ -188,7 +191,8 @@ class Outbox:
     def _take_in(self, connection: Connection, seen: m.OrderSeen) -> None:
         """The marketplace has shown the order after a deed: as good as a look at it (C1)."""
         for order in order_placed.receive(self.session, connection, seen):
-            order_cancelled.from_marketplace(self.session, order)
+            if order_cancelled.from_marketplace(self.session, order):
+                order_shipped.let_go(self.session, order)
 
     def _failed(self, command: outbox.Claimed, error: ShopbridgeError) -> None:
         """Refused waits for a person; everything else comes back by the plan. In doubt stays in doubt until somebody has read back."""

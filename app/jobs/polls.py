@@ -21,6 +21,7 @@ from app.flows import (
     order_cancelled,
     order_placed,
     order_returned,
+    order_shipped,
     trade_returned,
     watch_drift,
 )
@@ -206,7 +207,8 @@ class Polls:
             return
         can = self.partner.provider.can(connection.settings)
         for order in order_placed.receive(self.session, connection, seen):
-            order_cancelled.from_marketplace(self.session, order)
+            if order_cancelled.from_marketplace(self.session, order):
+                order_shipped.let_go(self.session, order)
             if seen.awaits_acceptance:
                 order_accepted.want(self.session, order, can)
             elif can.acceptance != "none":
