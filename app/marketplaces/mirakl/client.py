@@ -678,24 +678,30 @@ class MiraklClient:
     def close_shop(self, since: datetime | None, until: datetime | None) -> m.Reason | None:
         """The shop's closed dates (A02, I7); None and None open it again. Only these two fields are sent.
 
-        Mirakl allows one change a day: a second one is answered with a reason, and the stock of the offers does the work.
+        Raises Unavailable where Mirakl has taken its one change of the day; whoever asked comes again then.
         """
-        body = {
+        dates = {
             "closed_from": t.stamp(since) if since else None,
             "closed_to": t.stamp(until) if until else None,
         }
         try:
-            answer = self._call("close_shop", "PUT", "/account", body=body, lane="account")
+            answer = self._call("close_shop", "PUT", "/account", body=dates, deed=True, lane="account")
         except Unauthorised:
             raise
         except Refused as error:
             return t.told(error)
-        except Unavailable as error:
-            if error.code == "pace.wait":
-                return m.Reason("mirakl.closed_dates_once_a_day")
-            raise
-        self._door.kept.forget(self._kept_as("account"))
-        return t.closed_answer(_json(answer, "close_shop"))
+        why = t.closed_answer(_json(answer, "close_shop"))
+        if why is None:
+            self._note_dates(dates)
+        return why
+
+    def _note_dates(self, dates: Mapping[str, str | None]) -> None:
+        """What we were told of the shop is right again without asking for it: A01 may be asked once a day."""
+        name = self._kept_as("account")
+        known = self._door.kept.peek(name)
+        if isinstance(known, dict):
+            others = {key: value for key, value in known.items() if key not in dates}
+            self._door.kept.keep(name, others | {key: value for key, value in dates.items() if value}, DAY)
 
     # --- offers ------------------------------------------------------------------------------------------------------------
 

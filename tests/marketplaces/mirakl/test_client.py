@@ -1039,12 +1039,24 @@ def test_locked_dates_are_seen_in_a_good_answer(mirakl: Mirakl) -> None:
     assert "contact your operator" in str(told.params["message"])
 
 
-def test_a_second_change_of_a_day_is_answered_not_awaited(mirakl: Mirakl) -> None:
+def test_a_second_change_of_a_day_waits_for_its_day(mirakl: Mirakl) -> None:
     from app.marketplaces.mirakl import PROVIDER
 
     door = mirakl.door(limiter=Limiter.in_memory(patience=0), lanes=PROVIDER.lanes)
     assert mirakl.client(door).close_shop(datetime(2026, 12, 24, tzinfo=UTC), None) is None
-    assert mirakl.client(door).close_shop(None, None) == m.Reason("mirakl.closed_dates_once_a_day")
+    with pytest.raises(Unavailable) as later:
+        mirakl.client(door).close_shop(None, None)
+    assert later.value.code == "pace.wait"
+    assert 86_000 < (later.value.retry_after or 0) <= 86_401
+
+
+def test_new_dates_are_known_without_asking_for_the_shop_again(mirakl: Mirakl) -> None:
+    client = mirakl.client()
+    client.check()
+    for until, shown in ((datetime(2027, 1, 2, tzinfo=UTC), "2027-01-02T00:00:00Z"), (None, None)):
+        client.close_shop(datetime(2026, 12, 24, tzinfo=UTC) if until else None, until)
+        assert client.check().facts.get("closed_to") == shown
+    assert mirakl.faults.count("GET", "/api/account$") == 1
 
 
 # --- credentials ---------------------------------------------------------------------------------------------------------------
