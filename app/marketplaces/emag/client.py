@@ -37,6 +37,7 @@ LONGEST_WINDOW: Final = timedelta(days=28)  # one month at most between modified
 RETURNS_BACK: Final = timedelta(days=90)  # returns are filtered by their beginning, and change for weeks
 DAY: Final = 86_400.0
 MONTH: Final = 30 * DAY
+KNOWN_FOR: Final = 3 * MONTH  # longer than any order is open
 
 _GONE: Final = frozenset({m.PieceState.CANCELLED, m.PieceState.RETURNED})
 
@@ -255,19 +256,45 @@ class EmagClient:
 
     def _readable(self, row: t.Json, unreadable: list[Invalid]) -> m.OrderSeen | None:
         try:
-            return self._seen(row)
+            return self._looked_at(row)
         except Invalid as error:
             unreadable.append(error)
             return None
 
-    def _seen(self, data: t.Json) -> m.OrderSeen:
-        """Only when everything that is left came back it matters which units had been taken out before."""
-        taken = self._taken_of(data) if t.status_of(data) == t.RETURNED else None
-        return t.order(data, self._platform, self._zone, self._first_id, taken)
+    def _looked_at(self, data: t.Json, *, sure: bool = False) -> m.OrderSeen:
+        """The order, and its quantities are written down: whoever lowers one by hand later leaves no other trace (C6).
 
-    def _taken_of(self, data: t.Json) -> dict[str, t.Taken]:
-        ids = [str(line.get("id")) for line in t.lines(data)]
-        return {each: known for each in ids if (known := self._taken(str(data.get("id")), each)) is not None}
+        What nobody here asked for is believed only when a second reading says the same: a list may be older than the last look.
+        """
+        known = self._known(data)
+        if t.status_of(data) not in t.OPEN:
+            return self._seen(data, known)
+        now = t.after_look(data, known)
+        if not sure and any(now[each].surprises(was) for each, was in known.items()):
+            again = self._order("order_again", str(data.get("id")))
+            if again is None:
+                raise Invalid("data.missing", field=f"order.{data.get('id')}")
+            return self._looked_at(again, sure=True)
+        seen = self._seen(data, now)
+        if now != known:
+            units = {each: {"of": line.of, "gone": line.out[: line.shown]} for each, line in now.items()}
+            self._keep(f"units/{data['id']}", units, KNOWN_FOR)
+        return seen
+
+    def _seen(self, data: t.Json, known: Mapping[str, t.Taken]) -> m.OrderSeen:
+        return t.order(data, self._platform, self._zone, self._first_id, known)
+
+    def _known(self, data: t.Json) -> dict[str, t.Taken]:
+        """Line id -> what is known of its units: what looks have shown, and after that what we asked to take out."""
+        looks: dict[str, Any] = self._kept(f"units/{data.get('id')}") or {}
+        asked: dict[str, Any] = self._kept(f"taken/{data.get('id')}") or {}
+        found = {}
+        for each in dict.fromkeys([*looks, *asked]):
+            shown = looks.get(each, {"of": 0, "gone": []})
+            deed = asked.get(each, {"of": 0, "out": []})
+            more = [place for place in deed["out"] if place not in shown["gone"]]
+            found[each] = t.Taken(max(shown["of"], deed["of"]), (*shown["gone"], *more), len(shown["gone"]))
+        return found
 
     def _order(self, operation: str, order_id: str) -> t.Json | None:
         if not order_id.isdigit():
@@ -286,12 +313,9 @@ class EmagClient:
         return found
 
     def _pieces(self, data: t.Json, pieces: Sequence[str]) -> list[m.PieceSeen]:
-        seen = self._seen(data)
-        return [t.piece(data, each, seen, self._taken(*t.parts(each)[:2])) for each in pieces]
-
-    def _taken(self, order_id: str, line_id: str) -> t.Taken | None:
-        kept = self._kept(f"taken/{order_id}/{line_id}")
-        return t.Taken(kept["of"], tuple(kept["out"])) if kept else None
+        known = self._known(data)
+        seen = self._seen(data, known)
+        return [t.piece(data, each, seen, known.get(t.parts(each)[1])) for each in pieces]
 
     def accept_order(self, order_id: str, accepted: Sequence[str], refused: Sequence[str]) -> m.OrderAnswer:
         """Acknowledge, then read again: eMAG's staff may edit an order until then (FACTS 5). Nothing can be refused here.
@@ -304,8 +328,8 @@ class EmagClient:
         data = self._order("order_after", order_id)
         if data is None or (told.failed and t.status_of(data) == t.NEW):
             raise t.refusal(200, told.text, "acknowledge")
-        seen = self._seen(data)
-        found = [t.piece(data, each, seen, None) for each in accepted]
+        seen = self._looked_at(data)
+        found = self._pieces(data, accepted)
         answers = [m.PieceAnswer(each.external_id, True, told.failed, each.state) for each in found]
         why = t.deed_refused("emag.not_refusable", "")
         return m.OrderAnswer((*answers, *(m.PieceAnswer(each, False, reason=why) for each in refused)), seen)
@@ -359,7 +383,8 @@ class EmagClient:
         answers = []
         for each in self._pieces(before, pieces):
             if each.state is m.PieceState.CANCELLED:
-                answers += _refused([each.external_id], _not_now(before), each.state)
+                why = m.Reason("emag.taken_out", {"marketplace": t.NAME, "order": str(before.get("id"))})
+                answers += _refused([each.external_id], why, each.state)
             else:
                 state = each.state if already else m.PieceState.SHIPPED
                 answers.append(
@@ -480,15 +505,15 @@ class EmagClient:
     def _less(self, data: t.Json, pieces: Sequence[str]) -> dict[str, int]:
         """Line id -> what is to be left of it. Written down before it is asked for: eMAG only counts, and a repeat must know its own pieces."""
         left: dict[str, int] = {}
+        known, asked = self._known(data), dict(self._kept(f"taken/{data['id']}") or {})
         for line_id in dict.fromkeys(t.parts(each)[1] for each in pieces):
             line = t.line_of(data, line_id)
             here = t.quantity(line) if line is not None else 0
-            mine = [each for each in pieces if t.parts(each)[1] == line_id]
-            places = [t.parts(each)[2] for each in mine]
-            taken = self._taken(str(data["id"]), line_id) or t.Taken(max(here, *places))
-            out = [*taken.gone(here), *places]
-            self._keep(f"taken/{data['id']}/{line_id}", {"of": taken.of, "out": out})
+            places = [t.parts(each)[2] for each in pieces if t.parts(each)[1] == line_id]
+            taken = known.get(line_id) or t.Taken(max(here, *places))
+            asked[line_id] = {"of": taken.of, "out": [*taken.gone(here), *places]}
             left[line_id] = max(0, here - len(places))
+        self._keep(f"taken/{data['id']}", asked)
         return left
 
     # --- money and goods back ----------------------------------------------------------------------------------------------
@@ -508,7 +533,7 @@ class EmagClient:
             )
         if t.status_of(data) in {t.CANCELLED, t.RETURNED} or not t.quantity(line):
             return m.PieceAnswer(piece_id, True, already=True)
-        seen = t.piece(data, piece_id, self._seen(data), None)
+        (seen,) = self._pieces(data, [piece_id])
         money: dict[str, object] = {
             "amount": amount,
             "currency": self._platform.currency,
@@ -571,7 +596,7 @@ class EmagClient:
             asked = {"order_id": int(order_id)}
             pages = self._pages("returns_of_order", "/rma/read", asked, "rest", "emag_id")
             others = [each for page in pages for each in page if t.rma_order(each) == order_id]
-            return t.return_places(data, [rma, *others], self._taken_of(data)), MONTH
+            return t.return_places(data, [rma, *others], self._known(data)), MONTH
 
         found: dict[str, str] = self._door.kept.get(f"places/{t.rma_id(rma)}", make)
         return found

@@ -45,6 +45,8 @@ PLATFORMS: Final = {
 
 CANCELLED, NEW, IN_PROGRESS, PREPARED, FINALIZED, RETURNED = 0, 1, 2, 3, 4, 5
 """Status of an order (FACTS 5)."""
+OPEN: Final = frozenset({NEW, IN_PROGRESS, PREPARED})
+NOT_LEFT: Final = OPEN | {CANCELLED}  # what is missing in one of these was taken out, it did not come back
 
 PIECE_STATES: Final = {
     CANCELLED: m.PieceState.CANCELLED,
@@ -366,7 +368,7 @@ def order(
     first_id: int = 1,
     taken: Mapping[str, Taken] | None = None,
 ) -> m.OrderSeen:
-    """One order. `first_id` is eMAG's id of our offer number 1; `taken`: line id -> what we took out of the line."""
+    """One order. `first_id` is eMAG's id of our offer number 1; `taken`: line id -> what is known of the line's units."""
     order_id = _required(data, "id", "order")
     where = f"order.{order_id}"
     placed = when(data.get("date"), zone) or when(data.get("created"), zone)
@@ -398,15 +400,18 @@ def _currency(data: Json, platform: Platform) -> str:
 def _pieces(
     data: Json, where: str, zone: tzinfo, first_id: int, taken: Mapping[str, Taken]
 ) -> Iterable[m.PieceSeen]:
-    """One piece for each unit that is left; of a line that is gone, all. Which units of a part are gone only the client knows (`taken`)."""
+    """One piece for each unit that is left; of a line that is gone, all. Which units of a part are gone only the client knows (`taken`): as long
+    as the order has not left they are shown as cancelled, with those of a line that is not there any more.
+    """
     prices = unit_prices(data, where)
     shipping = shipping_price(data)
     for line in lines(data):
         each = _line_piece(data, line, where, zone, first_id)
         left = quantity(line)
-        places: Iterable[int] = range(1, (left or first_quantity(line)) + 1)
-        if left and each.group in taken:
-            places = _still_there(line, taken[each.group])
+        out: Sequence[int] = ()
+        places: Sequence[int] = range(1, (left or first_quantity(line)) + 1)
+        if known := taken.get(each.group):
+            places, out = _units(data, known, left)
         for at, place in enumerate(places):
             line_prices = prices[each.group]
             price = line_prices[at] if at < len(line_prices) else each.unit_price
@@ -419,6 +424,30 @@ def _pieces(
                 state=each.state if left else gone(data),
             )
             shipping = 0
+        for place in out:
+            yield replace(
+                each,
+                external_id=piece_id(data["id"], each.group, place),
+                group=f"{each.group}|{each.unit_price}",
+                state=gone(data),
+            )
+    for line_id, known in taken.items():
+        if status_of(data) in NOT_LEFT and line_of(data, line_id) is None:
+            for place in range(1, known.of + 1):
+                yield _not_shown(data, piece_id(data["id"], line_id, place))
+
+
+def _units(data: Json, known: Taken, left: int) -> tuple[Sequence[int], Sequence[int]]:
+    """The units of a line that are there (where none is left, those that came back), and those that are shown as taken out beside them."""
+    not_left = status_of(data) in NOT_LEFT
+    away = known.gone(left) if left or not_left else [*known.out[: known.shown]]
+    return [place for place in range(1, known.of + 1) if place not in away], sorted(away) if not_left else ()
+
+
+def _not_shown(data: Json, wanted: str) -> m.PieceSeen:
+    """A piece of a line that the order does not show any more."""
+    line_id = parts(wanted)[1]
+    return m.PieceSeen(wanted, line_id, None, None, line_id, 0, 0, gone(data), _text(data, "status"))
 
 
 def _line_piece(data: Json, line: Json, where: str, zone: tzinfo, first_id: int) -> m.PieceSeen:
@@ -553,16 +582,41 @@ def _address(data: Json, kind: str) -> m.Address | None:
 
 @dataclass(frozen=True)
 class Taken:
-    """What we asked to take out of a line: of `of` pieces the ones in `out`, in this order. eMAG counts, it does not know which."""
+    """What is known of the units of a line: of `of` pieces the ones in `out` go first, in this order. eMAG counts, it does not know which.
+
+    The first `shown` of them were shown as gone by a look, so they never come back; the others we asked to take out.
+    """
 
     of: int
     out: tuple[int, ...] = ()
+    shown: int = 0
 
     def gone(self, left: int) -> list[int]:
         """The pieces that are gone while `left` are there: ours first, as asked; what others took is the highest that remain."""
         count = max(0, self.of - left)
         others = [place for place in range(self.of, 0, -1) if place not in self.out]
         return [*self.out, *others][:count]
+
+    def after(self, left: int) -> Taken:
+        """The same after a look that found `left`. Where there are more again than could be, the surplus is new pieces (C6)."""
+        now = replace(self, of=max(self.of, left + self.shown))
+        away = now.gone(left)
+        asked = [place for place in self.out if place not in away]
+        return Taken(now.of, (*away, *asked), len(away))
+
+    def surprises(self, before: Taken) -> bool:
+        """Whether a look found more than `before` allows, or something gone that nobody here asked for."""
+        return self.of > before.of or not {*self.out[: self.shown]} <= {*before.out}
+
+
+def after_look(data: Json, known: Mapping[str, Taken]) -> dict[str, Taken]:
+    """Line id -> what is known of its units after this look at an order that has not left, also of lines that it does not show any more."""
+    found = {_text(line, "id"): line for line in lines(data)}
+    if strange := [each for each, line in found.items() if first_quantity(line) > MOST_PIECES]:
+        raise Invalid("data.invalid", field=f"order.{_text(data, 'id')}.product.{strange[0]}.quantity")
+    left = {each: quantity(line) for each, line in found.items()}
+    new = {each: Taken(left[each] or first_quantity(line)) for each, line in found.items()}
+    return {each: was.after(left.get(each, 0)) for each, was in (new | dict(known)).items()}
 
 
 def line_of(data: Json, line_id: str) -> Json | None:
@@ -574,11 +628,13 @@ def piece(data: Json, wanted: str, seen: m.OrderSeen, taken: Taken | None) -> m.
     _, line_id, place = parts(wanted)
     line = line_of(data, line_id)
     left = quantity(line) if line is not None else 0
-    missing = place in taken.gone(left) if taken else place > left
+    missing = place in taken.gone(left) or place > taken.of if taken else place > left
     shown = [each for each in seen.pieces if each.external_id.split("/")[1] == line_id]
     if not shown:
-        return m.PieceSeen(wanted, line_id, None, None, line_id, 0, 0, gone(data), _text(data, "status"))
+        return _not_shown(data, wanted)
     like = next((each for each in shown if each.external_id == wanted), replace(shown[-1], shipping_price=0))
+    if taken and place in taken.out[: taken.shown]:
+        return replace(like, external_id=wanted, state=m.PieceState.CANCELLED)
     if left and (status_of(data) in {CANCELLED, FINALIZED, RETURNED} or not missing):
         # Which unit of a finalized line went back is not told, so none of them is called returned before all are.
         return replace(like, external_id=wanted, state=state(data))

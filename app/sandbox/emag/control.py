@@ -51,6 +51,15 @@ def _buyers(pages: Blueprint, world: World) -> None:
             world.touch(order)
         return {}
 
+    @pages.post("/orders/<int:order_id>/edit")
+    def edit(order_id: int) -> Any:
+        """By hand: how many of each line there are from now on, by line id."""
+        asked = request.get_json()
+        with world.lock:
+            _order(world, order_id)
+            world.edit(order_id, {int(line): count for line, count in asked["quantities"].items()})
+        return {}
+
     @pages.post("/cancel")
     def cancel() -> Any:
         """Only while nobody has acknowledged the order (FACTS 0.6); pieces are taken from the end of their lines."""

@@ -545,6 +545,23 @@ class World:
                 [p for line_id, count in less.items() for p in self._take(old, line_id, count, "shipped")],
             )
 
+    def edit(self, order_id: int, quantities: Mapping[int, int]) -> None:
+        """Somebody changes the quantities of lines by hand, in the seller portal or at eMAG: the last ones go, new ones come at the end.
+
+        A line of which nothing is left is not shown any more.
+        """
+        order = self.orders[order_id]
+        for line in [each for each in order["products"] if each["id"] in quantities]:
+            wanted, here = quantities[line["id"]], self.alive(order_id, line["id"])
+            for piece in here[wanted:]:
+                piece["state"] = "cancelled"
+            known = sum(each["line"] == line["id"] for each in self.pieces[order_id])
+            grown = _units(order_id, {**line, "quantity": known + max(0, wanted - len(here))})[known:]
+            self.pieces[order_id] += grown
+            line["quantity"] = wanted
+        order["products"] = [each for each in order["products"] if each["quantity"]]
+        self.touch(order)
+
     def _take(self, order: Row, line_id: int, count: int, state: str) -> list[Row]:
         """The first ones of a line: eMAG itself only counts, and whoever takes some takes the first."""
         gone = self.alive(order["id"], line_id)[:count]
