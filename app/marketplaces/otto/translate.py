@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 from app import messages as m
-from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised
+from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable
 from app.rules import gtin as gtins
 from app.rules.product_text import shortened
 
@@ -25,6 +26,8 @@ Json = Mapping[str, Any]
 # What the sentences of our reasons call the partner.
 NAME: Final = "OTTO Market"
 CURRENCY: Final = "EUR"  # The only one (FACTS 3).
+_GERMANY: Final = ZoneInfo("Europe/Berlin")
+_SATURDAY: Final = 5  # of datetime.weekday
 
 PIECE_STATES: Final = {
     "ANNOUNCED": m.PieceState.ANNOUNCED,
@@ -86,6 +89,8 @@ _TITLES: Final = {
     "POSITION_ITEM_INCLUDED_IN_OTHER_SHIPMENT": "deed.already_done",
 }
 _STATUS: Final = {401: "credentials.refused", 404: "partner.not_found", 409: "deed.not_allowed"}
+# OAuth errors that no waiting mends (RFC 6749, 5.2).
+_FINAL: Final = frozenset({"invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"})
 SCOPES: Final = (
     "orders",
     "products",
@@ -158,9 +163,13 @@ def refusal(status: int, body: object, path: str) -> Refused:
     return (Unauthorised if status == 401 else Refused)(why.code, **why.params)
 
 
-def token_refusal(status: int, body: object, kind: str) -> Unauthorised:
-    """Why there is no access token, from an OAuth error. Nothing works without one, so the connection stops."""
+def token_refusal(status: int, body: object, kind: str) -> Unauthorised | Unavailable:
+    """Why there is no access token, from an OAuth error. Nothing works without one, so the connection stops, but only where OTTO says that the
+    credentials are the cause: at night a gateway answers for it with 403 or 404, and that ends by itself (FACTS 11).
+    """
     told: Json = body if isinstance(body, Mapping) else {}
+    if status != 401 and not (status == 400 and text(told, "error") in _FINAL):
+        return Unavailable("partner.unavailable", partner=NAME, operation="token", status=status)
     params: dict[str, object] = {"partner": NAME, "status": status, "kind": kind}
     if said := text(told, "error_description") or text(told, "error"):
         params["message"] = said[:200]
@@ -361,15 +370,25 @@ def _piece(
         state=state,
         raw_state=raw,
         vat_percent=_percent(product.get("vatRate")),
-        ship_by=_days_before(promised, transport_days),
+        ship_by=_working_days_before(promised, transport_days),
         updated_at=next((at for name in dates if (at := when(item.get(name)))), None),
         reason=text(item, "cancellationReason") or None,
     )
 
 
-def _days_before(promised: datetime | None, days: int) -> datetime | None:
+def _working_days_before(promised: datetime | None, days: int) -> datetime | None:
+    """The last working day on which a parcel that travels so many working days still arrives by the promised day, at the same time of day.
+
+    Monday to Friday, in Germany; public holidays nobody here knows, so a week with one is told a day too late.
+    """
+    if promised is None:
+        return None
     try:
-        return promised - timedelta(days=days) if promised else None
+        day, left = promised.astimezone(_GERMANY), days
+        while day.weekday() >= _SATURDAY or left:
+            left -= day.weekday() < _SATURDAY
+            day -= timedelta(days=1)
+        return day.astimezone(UTC)
     except OverflowError:
         return None  # a date at the end of the calendar is none
 
@@ -536,12 +555,12 @@ def acceptance_body(piece: str, why: str, condition: str | None) -> dict[str, ob
     }
 
 
-def reduced(body: object) -> int:
-    """Cents that were taken off one item's price, rejected reductions left out (GET /v1/price-reductions?positionItemId=)."""
+def reduced(body: object, *but: str) -> int:
+    """Cents that were taken off one item's price, left out what was rejected or is in the states `but` (GET /v1/price-reductions?positionItemId=)."""
     found = 0
     for result in objects(_mapped(body).get("results")):
         for each in objects(result.get("priceReductions")):
-            if text(each, "status") != "REJECTED":
+            if text(each, "status") not in {"REJECTED", *but}:
                 found += minor(each.get("priceReduction"), "priceReductions.priceReduction")
     return found
 

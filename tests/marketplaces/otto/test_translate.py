@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app import messages as m
-from app.errors import Invalid, Refused, Unauthorised
+from app.errors import Invalid, Refused, Unauthorised, Unavailable
 from app.marketplaces.otto import translate as t
 from app.marketplaces.otto.client import OttoClient
 from tests.marketplaces.doors import ScriptedDoor, answer
@@ -94,7 +94,7 @@ def test_an_order_is_read_whole() -> None:
                 state=m.PieceState.TO_SHIP,
                 raw_state="PROCESSABLE",
                 vat_percent="7",
-                ship_by=datetime(2026, 11, 19, 10, tzinfo=UTC),
+                ship_by=datetime(2026, 11, 18, 10, tzinfo=UTC),
                 updated_at=datetime(2026, 11, 16, 6, 44, 2, 249000, tzinfo=UTC),
             ),
         ),
@@ -171,6 +171,47 @@ def test_what_an_order_must_have_is_named(change: dict[str, Any], field: str) ->
     with pytest.raises(Invalid) as invalid:
         t.order(order(**change))
     assert field in str(invalid.value.params["field"])
+
+
+@pytest.mark.parametrize(
+    ("promised", "days", "ship_by"),
+    [
+        ("2026-11-20T12:00:00+01:00", 2, "2026-11-18T11:00:00+00:00"),  # Friday: Wednesday
+        ("2026-11-23T12:00:00+01:00", 2, "2026-11-19T11:00:00+00:00"),  # Monday: Thursday before
+        ("2026-11-24T12:00:00+01:00", 1, "2026-11-23T11:00:00+00:00"),
+        ("2026-11-21T12:00:00+01:00", 2, "2026-11-18T11:00:00+00:00"),  # Saturday: it must be there on Friday
+        ("2026-11-22T12:00:00+01:00", 1, "2026-11-19T11:00:00+00:00"),
+        ("2026-11-22T23:30:00Z", 1, "2026-11-19T23:30:00+00:00"),  # Monday already, where the buyer lives
+        ("2026-11-20T12:00:00+01:00", 10, "2026-11-06T11:00:00+00:00"),
+        ("2026-10-26T12:00:00+01:00", 1, "2026-10-23T10:00:00+00:00"),  # noon stays noon when clocks change
+    ],
+)
+def test_the_day_to_ship_by_counts_working_days(promised: str, days: int, ship_by: str) -> None:
+    (piece,) = t.order(item(expectedDeliveryDate=promised), days).pieces
+    assert piece.ship_by == datetime.fromisoformat(ship_by)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "stops"),
+    [
+        (401, None, True),
+        (400, {"error": "invalid_client"}, True),
+        (400, {"error": "invalid_grant", "error_description": "Invalid user credentials"}, True),
+        (400, {"error": "invalid_scope"}, True),
+        (400, {"error": "unauthorized_client"}, True),
+        (400, {"error": "temporarily_unavailable"}, False),
+        (400, None, False),
+        (403, {"message": "Forbidden"}, False),
+        (403, {"error": "invalid_client"}, False),
+        (404, None, False),
+        (424, {"message": "Failed Dependency"}, False),
+    ],
+)
+def test_only_wrong_credentials_stop_a_connection_when_there_is_no_token(
+    status: int, body: object, stops: bool
+) -> None:
+    error = t.token_refusal(status, body, "self_app")
+    assert isinstance(error, Unauthorised if stops else Unavailable)
 
 
 def test_a_promise_at_the_beginning_of_the_calendar_does_no_harm() -> None:
