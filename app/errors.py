@@ -14,6 +14,8 @@ for the sentence. The raw answer of a partner is never in an error: it is in the
 from collections.abc import Mapping
 from typing import Any
 
+_NOT_ITS_TURN = frozenset({"pace.wait", "partner.too_many_calls"})
+
 
 class ShopbridgeError(Exception):
     """Base of all errors a flow may meet. `code` names the reason, `params` fill its sentence."""
@@ -44,7 +46,7 @@ class Unavailable(ShopbridgeError):
     """The partner cannot take the call now and it had no effect.
 
     `retry_after` (seconds) is the partner's own word, None lets the retry plan decide. `pauses` is True when the whole
-    connection should rest for that long (HTTP 429), not only this one piece of work.
+    connection should rest for that long (HTTP 429 of a call without a lane), not only this one piece of work.
     """
 
     def __init__(
@@ -53,6 +55,11 @@ class Unavailable(ShopbridgeError):
         super().__init__(code, **params)
         self.retry_after = retry_after
         self.pauses = pauses
+
+    @property
+    def only_its_turn(self) -> bool:
+        """Only this kind of call must wait, because its pace is used up or its lane rests (429); everything else may go on."""
+        return self.code in _NOT_ITS_TURN and not self.pauses
 
 
 class Unknown(ShopbridgeError):

@@ -56,6 +56,7 @@ CONNECT_SECONDS = 3.0
 READ_SECONDS = 20.0
 IDLE_SECONDS = 15.0  # an idle connection older than this may be dead without our knowing
 RETRY_AFTER_CAP = 3600.0  # no partner may put a connection to sleep for longer than this in one go
+REST_SECONDS = 5.0  # after a 429 that does not say for how long
 ANSWER_LIMIT = 1024 * 1024
 BIG_ANSWER_LIMIT = 8 * 1024 * 1024
 EXCERPT_CHARS = 2000
@@ -104,19 +105,26 @@ class AttemptNote:
 
 
 class Limiter:
-    """Keeps a partner's documented pace over all workers: a moving window in Redis. Fails open when Redis is ill."""
+    """Keeps a partner's documented pace over all workers: a moving window in Redis, and the rests that partners ask for (429). Fails open
+    when Redis is ill.
+    """
 
-    def __init__(self, storage: MemoryStorage | RedisStorage, *, patience: float = 2.0) -> None:
+    def __init__(
+        self, storage: MemoryStorage | RedisStorage, *, patience: float = 2.0, rests: Redis | None = None
+    ) -> None:
         self._window = limits.strategies.MovingWindowRateLimiter(storage)
         self._patience = patience
+        self._rests = rests
+        self._rests_here: dict[str, float] = {}  # without a store: key -> time.time()
 
     @classmethod
     def on_redis(cls, url: str, *, patience: float = 2.0) -> Self:
         """`patience`: seconds a call may wait here before it goes back to the queue."""
-        pool = _redis(url).connection_pool
+        store = _redis(url)
         return cls(
-            RedisStorage(url, connection_pool=pool, wrap_exceptions=True, key_prefix="pace"),
+            RedisStorage(url, connection_pool=store.connection_pool, wrap_exceptions=True, key_prefix="pace"),
             patience=patience,
+            rests=store,
         )
 
     @classmethod
@@ -129,6 +137,35 @@ class Limiter:
         left = self._patience
         for item in limits.parse_many(pace):
             left = self._take_one(item, str(connection), left, sleep)
+
+    def rest(self, lane: str, seconds: float) -> bool:
+        """From now on nobody passes this lane for so long. False when that could not be kept: then somebody else must see to it."""
+        if self._rests is None:
+            self._rests_here[lane] = max(time.time() + seconds, self._rests_here.get(lane, 0.0))
+            return True
+        wait = math.ceil(seconds * 1000)
+        try:
+            # Of two words the longer one counts, whichever comes last.
+            return self._rests.pttl(_rest_of(lane)) >= wait or bool(
+                self._rests.set(_rest_of(lane), 1, px=max(wait, 1))
+            )
+        except RedisError as error:
+            log.warning("rest not kept: the store of the limits does not answer (%s)", error)
+            return False
+
+    def pass_or_rest(self, lane: str) -> None:
+        """Raise Unavailable("pace.wait", retry_after=) while this lane rests. Nobody waits here: a rest was asked for, not a pace."""
+        if (left := self._rest_left(lane)) > 0:
+            raise Unavailable("pace.wait", retry_after=math.ceil(left * 1000) / 1000)
+
+    def _rest_left(self, lane: str) -> float:
+        if self._rests is None:
+            return self._rests_here.get(lane, 0.0) - time.time()
+        try:
+            return self._rests.pttl(_rest_of(lane)) / 1000
+        except RedisError as error:
+            log.warning("nobody rests: the store of the limits does not answer (%s)", error)
+            return 0.0
 
     def _take_one(
         self, item: limits.RateLimitItem, key: str, left: float, sleep: Callable[[float], None]
@@ -145,6 +182,10 @@ class Limiter:
         except StorageError as error:
             log.warning("pace not kept: the store of the limits does not answer (%s)", error)
         return left
+
+
+def _rest_of(lane: str) -> str:
+    return f"rest:{lane}"
 
 
 def faster(pace: str | None, factor: float) -> str | None:
@@ -281,13 +322,14 @@ class Door:
         slash; identifiers in it must be quoted by the caller. `params` keep their order and may repeat. `sign` gets METHOD,
         the full URL byte for byte as sent, and the body, and answers headers to add. `deed`: the call changes something
         at the partner that must not happen twice. `host`: another base URL of this partner, by its name in Provider.hosts. `lane`: this
-        kind of call has a pace of its own (Provider.lanes), which it keeps beside that of the connection.
+        kind of call has a pace of its own (Provider.lanes), which it keeps beside that of the connection. A 429 rests that lane at all
+        workers; a call without a lane, or one whose lane nobody can keep, asks for a rest of the whole connection (`pauses`).
 
         Raises Unauthorised (401), Refused (3xx, other 4xx, forbidden address, answer too large), Unavailable (429; no deed
         and 5xx, 408, 425, timeout, broken connection; a deed too, when provably nothing was sent), Unknown (a deed in any
         of these cases after something was sent; `params["retry_after"]` is the partner's word if it gave one).
         """
-        call = _Call(operation, method.upper(), deed, expect, _Trip(time.monotonic() + self._deadline))
+        call = _Call(operation, method.upper(), deed, expect, _Trip(time.monotonic() + self._deadline), lane)
         started_at, started = datetime.now(UTC), time.perf_counter()
         url = base_url = self.base_url if host is None else self._hosts[host]
         failure: ShopbridgeError | None = None
@@ -343,9 +385,13 @@ class Door:
         if self._breaker is not None:
             self._breaker.pass_or_rest()
         if self._limiter is not None and lane is not None:
-            self._limiter.take(self._lanes[lane], f"{self.connection}:{lane}")
+            self._limiter.pass_or_rest(self._key_of(lane))
+            self._limiter.take(self._lanes[lane], self._key_of(lane))
         if self._limiter is not None and self._pace is not None:
             self._limiter.take(self._pace, self.connection)
+
+    def _key_of(self, lane: str) -> str:
+        return f"{self.connection}:{lane}"
 
     def _exchange(self, call: "_Call", request: requests.PreparedRequest) -> Answer:
         token = _TRIP.set(call.trip)
@@ -379,15 +425,23 @@ class Door:
         body, whole = _body(response, self._answer_limit if welcome else ANSWER_LIMIT, must=welcome)
         call.seen = body
         if not welcome:
-            raise _verdict(call, response.headers)
+            raise self._rested(call, _verdict(call, response.headers))
         if not whole:
             raise _too_large(call, self._answer_limit)
         return Answer(response.status_code, CaseInsensitiveDict(response.headers), body)
 
+    def _rested(self, call: "_Call", error: ShopbridgeError) -> ShopbridgeError:
+        """A 429 of a kind of call that has a lane rests that lane only: a list that may be asked for once a day must not stop parcels."""
+        if isinstance(error, Unavailable) and error.pauses and call.lane is not None and self._limiter:
+            seconds = error.retry_after or REST_SECONDS
+            if self._limiter.rest(self._key_of(call.lane), seconds):
+                error.pauses, error.retry_after = False, seconds
+        return error
+
     def _tell_breaker(self, outcome: Outcome, call: "_Call") -> None:
         if self._breaker is None or outcome == "blocked":
             return
-        # 429 comes from a partner that is well; how long to wait is told to the whole connection by `pauses`.
+        # 429 comes from a partner that is well; how long to wait is told to the lane, or to the whole connection by `pauses`.
         self._breaker.tell(healthy=outcome not in {"unavailable", "unknown"} or call.status == 429)
 
 
@@ -425,6 +479,7 @@ class _Call:
     deed: bool
     expect: Container[int]
     trip: _Trip
+    lane: str | None = None
     status: int | None = None
     seen: bytes = b""
     answer: Answer | None = None

@@ -869,6 +869,77 @@ def test_without_redis_the_call_goes_out_and_a_line_is_logged(
     assert "pace not kept" in caplog.text
 
 
+def busy_lane(partner: Partner, **how: Any) -> Door:
+    """A door with two lanes whose paces are no hindrance."""
+    lanes = {"dates": "1000/second", "orders": "1000/second"}
+    return door(partner, lanes=lanes, **({"limiter": Limiter.in_memory()} | how))
+
+
+def too_many(way_out: Door, lane: str | None, **how: Any) -> Unavailable:
+    with pytest.raises(Unavailable) as caught:
+        way_out.call("read", "GET", "", lane=lane, **how)
+    return caught.value
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("Retry-After: 90\r\n", 90), ("", outbound.REST_SECONDS)])
+def test_a_429_rests_its_lane_for_as_long_as_was_asked_for_and_no_other(
+    partner: Partner, header: str, seconds: float
+) -> None:
+    way_out = busy_lane(partner)
+    with time_machine.travel(datetime(2026, 11, 22, 12, tzinfo=UTC), tick=False) as clock:
+        partner.script = reply(429, b"", header)
+        first = too_many(way_out, "dates")
+        assert (first.code, first.pauses, first.retry_after) == ("partner.too_many_calls", False, seconds)
+        partner.script = reply(200)
+        clock.shift(seconds - 1)
+        still = too_many(way_out, "dates", deed=True)
+        assert (still.code, still.pauses, still.retry_after) == ("pace.wait", False, 1)
+        way_out.call("read", "GET", "", lane="orders")
+        way_out.call("read", "GET", "")
+        assert len(partner.requests) == 3
+        clock.shift(1)
+        way_out.call("read", "GET", "", lane="dates")
+    assert len(partner.requests) == 4
+
+
+def test_a_rest_is_never_longer_than_the_cap(partner: Partner) -> None:
+    partner.script = reply(429, b"", "Retry-After: 80000\r\n")
+    assert too_many(busy_lane(partner), "dates").retry_after == outbound.RETRY_AFTER_CAP
+
+
+@pytest.mark.parametrize("lane", [None, "dates"])
+def test_somebody_rests_after_every_429(partner: Partner, lane: str | None) -> None:
+    """Without a lane, or where nobody can keep its rest, it is the whole connection."""
+    partner.script = reply(429, b"", "Retry-After: 30\r\n")
+    nobody = {} if lane is None else {"limiter": None}
+    told = too_many(busy_lane(partner, **nobody), lane)
+    assert (told.pauses, told.retry_after) == (True, 30)
+
+
+def test_all_workers_rest_through_redis_and_of_two_words_the_longer_counts(
+    partner: Partner, empty_redis: str
+) -> None:
+    first, second, other = (
+        busy_lane(partner, connection=number, limiter=Limiter.on_redis(empty_redis)) for number in (7, 7, 8)
+    )
+    for seconds in (90, 20):
+        assert first._limiter is not None
+        assert first._limiter.rest("7:dates", seconds)
+    assert 60 < (too_many(second, "dates").retry_after or 0) <= 90
+    assert partner.requests == []
+    other.call("read", "GET", "", lane="dates")
+    with redis.Redis.from_url(empty_redis) as client:
+        client.flushdb()
+    second.call("read", "GET", "", lane="dates")
+
+
+def test_without_redis_the_whole_connection_rests(partner: Partner, caplog: pytest.LogCaptureFixture) -> None:
+    partner.script = reply(429, b"", "Retry-After: 30\r\n")
+    way_out = busy_lane(partner, limiter=Limiter.on_redis(f"redis://127.0.0.1:{free_port()}/0"))
+    assert too_many(way_out, "dates").pauses
+    assert "rest not kept" in caplog.text
+
+
 # --- rest --------------------------------------------------------------------------------------------------------------------------
 
 

@@ -314,10 +314,10 @@ class Outbox:
 
 
 def _was_a_try(error: ShopbridgeError) -> bool:
-    """Whether a failure uses up a step of the plan: not when nothing left this machine, or when the whole connection must rest.
+    """Whether a failure uses up a step of the plan: not when nothing left this machine, or when its lane or the whole connection must rest.
 
     A partner that is down rests most of the time; if its rests counted, minutes would use up the 75 hours of the plan.
     """
-    if isinstance(error, Unauthorised) or error.code in {"partner.resting", "pace.wait"}:
+    if isinstance(error, Unavailable) and (error.pauses or error.only_its_turn):
         return False
-    return not getattr(error, "pauses", False)
+    return not isinstance(error, Unauthorised) and error.code != "partner.resting"

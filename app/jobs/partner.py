@@ -20,8 +20,6 @@ from app.models.columns import table_of
 from app.registry import provider
 from app.story import open_case
 
-REST_SECONDS = 5.0
-
 
 @cache
 def _limiter(redis_url: str) -> outbound.Limiter:
@@ -90,6 +88,7 @@ class Partner:
             **connection.settings,
             **secrets.get("settings", {}),
             "command": _valid(secrets.get("command", [])),
+            "egress_addresses": current_app.config.get("SHOPBRIDGE_EGRESS_ADDRESSES", []),
         }
         self.client = self.provider.client(door, settings)
 
@@ -119,7 +118,7 @@ def rests(connection: Connection) -> bool:
 
 
 def note_trouble(session: Session, connection: Connection, error: ShopbridgeError) -> None:
-    """What an error means for the whole connection: it needs a person (credentials), it rests (429), or nothing but a line on its page."""
+    """What an error means for the whole connection: it needs a person (credentials), it rests (a 429 that no lane could take), or nothing but a line on its page."""
     connection.last_error_at, connection.last_error_code = datetime.now(UTC), error.code
     if isinstance(error, Unauthorised):
         connection.state, connection.reason_code = "needs_attention", error.code
@@ -133,4 +132,6 @@ def note_trouble(session: Session, connection: Connection, error: ShopbridgeErro
             params=error.params,
         )
     elif isinstance(error, Unavailable) and error.pauses:
-        connection.paused_until = datetime.now(UTC) + timedelta(seconds=error.retry_after or REST_SECONDS)
+        connection.paused_until = datetime.now(UTC) + timedelta(
+            seconds=error.retry_after or outbound.REST_SECONDS
+        )

@@ -835,7 +835,7 @@ class _Push:
         except Refused as error:
             return self._answer(offer, m.OfferState.NEEDS_PRODUCT, t.told(error))
         except Unavailable as error:
-            if error.pauses or error.code != "pace.wait":
+            if not error.only_its_turn:
                 raise
             why = m.Reason("cdiscount.product_quota", {"sku": offer.sku, "marketplace": t.NAME})
             return self._answer(offer, m.OfferState.WAITING, why, retry=True)

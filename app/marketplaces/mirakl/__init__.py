@@ -88,5 +88,11 @@ PROVIDER = Provider(
         "attributes": "1/hour",
         "returns": "1/5 minute",
         "account": "1/day",
+        # Answers of these are kept for a day, but settings may change meanwhile. Their lanes are there so that a 429 stops nothing else.
+        "shop": "6/minute",
+        "platform": "6/minute",
+        "fields": "6/minute",
+        "carriers": "6/minute",
+        "reasons": "6/minute",
     },
 )

@@ -36,6 +36,7 @@ LOOKED_UP: Final = (
 DAY: Final = 24 * 3600.0
 REMEMBERED: Final = 7 * DAY  # what an import was told; an import that takes longer is sent again
 HINTED: Final = 90 * DAY
+LIST_AGAIN: Final = 60.0  # an old list counts for at least so long before a newer one is asked for
 ATTRIBUTES_FOR: Final = (
     30 * DAY
 )  # one category may be asked for in an hour; what changes meanwhile the operator's report tells
@@ -176,10 +177,23 @@ class MiraklClient:
         return ":".join([name, *(str(each) for each in named)])
 
     def _reference(self, name: str, path: str, rows: str) -> list[t.Json]:
-        """Data that Mirakl wants to be asked for once a day, shared by all workers. A language is part of what was asked."""
+        """Data that Mirakl wants to be asked for once a day, shared by all workers. A language is part of what was asked.
+
+        Parcels and refunds do not wait for a list that may not be asked for now: then the one we had counts a little longer.
+        """
+        before = f"{self._kept_as(name)}:before"
 
         def ask() -> tuple[list[t.Json], float]:
-            return [dict(each) for each in t.rows(self._get(name, path, self._locale), rows)], DAY
+            try:
+                body = self._get(name, path, self._locale, lane=name)
+            except Unavailable as error:
+                known = self._door.kept.peek(before)
+                if known is None or not error.only_its_turn:
+                    raise
+                return known, max(error.retry_after or 0.0, LIST_AGAIN)
+            found: list[t.Json] = [dict(each) for each in t.rows(body, rows)]
+            self._door.kept.keep(before, found, HINTED)
+            return found, DAY
 
         found: list[t.Json] = self._door.kept.get(self._kept_as(name), ask)
         return found
@@ -190,11 +204,13 @@ class MiraklClient:
         """Whether the key works, and what the operator has switched on (I1). Raises Unavailable only: everything else is a reason."""
         facts: dict[str, object] = {}
         try:
-            platform = t.platform(self._get("platform", "/platform/configuration"))
+            platform = t.platform(self._get("platform", "/platform/configuration", lane="platform"))
             facts |= platform.facts()
             facts |= self._account()
             facts["required_fields"] = t.required_fields(
-                self._get("fields", "/additional_fields", [("entities", "OFFER"), *self._locale])
+                self._get(
+                    "fields", "/additional_fields", [("entities", "OFFER"), *self._locale], lane="fields"
+                )
             )
         except Refused as error:
             return m.ConnectionCheck(False, t.told(error), facts)
@@ -211,7 +227,8 @@ class MiraklClient:
     def _account(self) -> dict[str, object]:
         """A01 may be asked once a day (FACTS 1), a merchant checks oftener."""
         found: dict[str, object] = self._door.kept.get(
-            self._kept_as("account"), lambda: (t.shop_facts(self._get("account", "/account")), DAY)
+            self._kept_as("account"),
+            lambda: (t.shop_facts(self._get("account", "/account", lane="shop")), DAY),
         )
         return found
 
@@ -398,7 +415,9 @@ class MiraklClient:
         """Whether the operator takes carriers that are not in its list. When it cannot be asked the operator itself will refuse."""
 
         def ask() -> tuple[bool, float]:
-            return t.platform(self._get("platform", "/platform/configuration")).other_carriers, DAY
+            return t.platform(
+                self._get("platform", "/platform/configuration", lane="platform")
+            ).other_carriers, DAY
 
         try:
             return bool(self._door.kept.get(self._kept_as("other_carriers"), ask))
@@ -800,7 +819,7 @@ class MiraklClient:
         try:
             return self._seen(task, ways, _quoted(number))
         except Unavailable as error:
-            if error.code != "pace.wait":
+            if not error.only_its_turn:
                 raise
             return m.TaskSeen(task, False, again_in=int(error.retry_after or ways.again_in) + 1)
 
@@ -1006,7 +1025,7 @@ class MiraklClient:
             here = self._here([row for row in told if verdicts[row[0]][0] != "refused"])
         except Unavailable as error:
             # Stock and prices must not rest because of this question.
-            if error.code != "pace.wait" and not error.pauses:
+            if not error.only_its_turn:
                 raise
             return m.TaskSeen(task, False, again_in=int(error.retry_after or PRODUCTS_ASKED) + 1)
         mine = [row for row in told if self._is_latest(task, row)]
@@ -1178,7 +1197,7 @@ def _of_product(row: Sequence[Any], here: set[str], verdict: str, said: str) -> 
 
 def _turn(error: Unavailable | Invalid | None, sku: str | None = None) -> m.Reason:
     """Why a product was not uploaded now: mostly because it is not its turn."""
-    if error is None or error.code == "pace.wait" or getattr(error, "pauses", False):
+    if error is None or (isinstance(error, Unavailable) and (error.only_its_turn or error.pauses)):
         return m.Reason("mirakl.product_turn", {"sku": sku} if sku else {})
     return t.told(error)
 

@@ -1019,7 +1019,7 @@ class _Push:
             )
         except Unavailable as error:
             # The switches of a day are used up: that must not keep stock and prices waiting. The hourly look finds the offer inactive and asks again.
-            if error.code != "pace.wait":
+            if not error.only_its_turn:
                 raise
 
     def _is_on(self, offer: m.OfferWanted) -> bool | None:

@@ -650,6 +650,27 @@ def test_without_lanes_the_operator_itself_asks_for_a_pause(mirakl: Mirakl) -> N
     assert 1 <= (busy.value.retry_after or 0) <= 60
 
 
+def test_parcels_go_on_with_the_carriers_of_yesterday_when_the_list_may_not_be_asked_for_now(
+    mirakl: Mirakl,
+) -> None:
+    from app.marketplaces.mirakl import PROVIDER
+
+    clock = [0.0]
+    mirakl.kept._clock = lambda: clock[0]
+    door = mirakl.door(limiter=Limiter.in_memory(patience=0), lanes=PROVIDER.lanes)
+    mirakl.client(door).ship(parcel(*mirakl.order()))
+    clock[0] = 86_401.0
+    mirakl.faults.add(
+        {"kind": "status", "status": 429, "path": "/shipping/carriers$", "retry_after": 80_000, "count": -1}
+    )
+    for _ in range(2):
+        (sent,) = mirakl.client(door).ship(parcel(*mirakl.order()))
+        assert sent.ok
+    assert mirakl.faults.count("GET", "/shipping/carriers$") == 2
+    mirakl.order()
+    assert len(orders(mirakl.client(door).orders_to_ship(None))) == 1
+
+
 # --- returns -------------------------------------------------------------------------------------------------------------------
 
 

@@ -130,3 +130,29 @@ def test_an_end_whose_telling_was_lost_is_told_again_although_the_holiday_came_b
     a_day_later(at)
     assert operator(at).closed[0] is not None
     assert at.cases() == []
+
+
+def test_an_operator_who_wants_no_dates_now_still_gets_orders_stock_and_parcels(app: Flask) -> None:
+    """A 429 on A02 rests A02 alone, for all workers."""
+    with market(app, SIMULATOR) as at:
+        at.faults.add(
+            {"kind": "status", "status": 429, "path": "/api/account$", "retry_after": 80_000, "count": -1}
+        )
+        switch(at, True)
+        assert at.cases() == ["holiday.closed_later"]
+        switch(at, False)
+        assert at.cases() == ["holiday.opened_later"]
+        at.buy(("TEE-001", 1))
+        at.work()
+        (sold,) = at.orders_in_shop()
+        at.ship(sold)
+        at.work()
+        assert len(at.deeds("ship")) == 1
+        assert at.offers()["TEE-001"]["stock"] == 9
+        assert told(at) == 1
+        assert db.session.get_one(Connection, at.market_connection).paused_until is None
+        db.session.rollback()
+        at.faults.clear()
+        a_day_later(at)
+        assert operator(at).closed == (None, None)
+        assert at.cases() == []

@@ -494,7 +494,7 @@ def test_an_upload_that_nobody_remembers_is_done_without_a_word_and_made_again(m
 def test_too_many_questions_are_asked_later_and_stop_nothing(mirakl: Mirakl) -> None:
     client, task = uploaded(mirakl)
     mirakl.faults.add({"kind": "status", "status": 429, "path": "/imports/[0-9]+$", "retry_after": 90})
-    (seen,) = client.read_tasks([task])
+    (seen,) = at_pace(mirakl).read_tasks([task])
     assert (seen.done, seen.again_in) == (False, 91)
     client = at_pace(mirakl)
     looked = [client.read_tasks([task])[0] for _ in range(2)]
