@@ -145,7 +145,9 @@ def _write(
 
 def _waiting(session: Session, order: Order) -> list[OrderPiece]:
     """Pieces that wait and that no answer was written for: some may have joined the order after one was."""
-    written = select(Command.payload).where(Command.order_id == order.id, Command.kind == "accept_order")
+    # Pieces that were parted from an order may have been answered with it.
+    family = [order.id] if order.parent_id is None else [order.id, order.parent_id]
+    written = select(Command.payload).where(Command.order_id.in_(family), Command.kind == "accept_order")
     named = {
         piece for payload in session.scalars(written) for piece in (*payload["accept"], *payload["refuse"])
     }

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ from app import outbox, reservations
 from app.delivery import Delivered
 from app.errors import Refused
 from app.models import Command, Connection, Offer, Order, OrderLine, OrderPiece, Product, Reservation
-from app.registry import ShopClient
+from app.registry import ShopClient, provider
 from app.rules import gtin, status, stock
 from app.story import close_case, order_case, tell
 
@@ -47,7 +47,7 @@ def receive(session: Session, marketplace: Connection, seen: m.OrderSeen) -> lis
     new = [piece for piece in seen.pieces if piece.external_id not in known]
     touched = {known[key].order_id for key in known} | {root.id}
     if new:
-        order = _order_for_new_pieces(session, root, seen)
+        order = _order_beside(session, root, "order.pieces_joined")
         _add_pieces(session, order, marketplace, new)
         touched.add(order.id)
     orders = list(
@@ -92,7 +92,7 @@ def deliver_create(
     session: Session, command: outbox.Claimed, shop: Connection, client: ShopClient
 ) -> Delivered:
     """Create the order in the shop. The pieces it will contain are fixed before the first call, so a repeat asks for the same order."""
-    order = session.scalar(select(Order).where(Order.id == command.order_id).with_for_update())
+    order = _locked(session, command.order_id)
     if order is None or order.buyer is None:
         return Delivered(refused=m.Reason("order.address_missing", {}))
     pieces = _fix_pieces(session, order)
@@ -253,8 +253,8 @@ def _understood(session: Session, order: Order, piece: OrderPiece) -> None:
         )
 
 
-def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> Order:
-    """New pieces join the order until it is on its way into the shop; after that they are an order of their own, with a parent."""
+def _order_beside(session: Session, root: Order, why: str) -> Order:
+    """Where pieces belong that are not on their way into the shop: the order itself until it is, then an order of their own, with a parent."""
     family: list[Order] = [
         root,
         *session.scalars(
@@ -271,14 +271,14 @@ def _order_for_new_pieces(session: Session, root: Order, seen: m.OrderSeen) -> O
         key=f"{root.key}/{len(family) + 1}",
         parent_id=root.id,
         country=root.country,
-        currency=seen.currency,
-        placed_at=seen.placed_at,
+        currency=root.currency,
+        placed_at=root.placed_at,
         buyer=root.buyer,
         shop_id=root.shop_id,
     )
     session.add(child)
     session.flush()
-    tell(session, root, "order.pieces_joined", order=f"ord_{child.id}")
+    tell(session, root, why, order=f"ord_{child.id}")
     return child
 
 
@@ -441,6 +441,11 @@ def _want_in_shop(session: Session, marketplace: Connection, order: Order) -> No
         return
     close_case(session, account_id=order.account_id, subject=subject, code="order.no_shop")
     close_case(session, account_id=order.account_id, subject=subject, code="order.address_missing")
+    if not _may_leave_in_parts(marketplace) and not outbox.is_written(session, order, "order.create"):
+        if _waits(session, order):
+            order_case(session, order, "order.rest_not_released")
+            return
+        close_case(session, account_id=order.account_id, subject=subject, code="order.rest_not_released")
     order.ship_by = session.scalar(
         select(func.min(OrderPiece.ship_by)).where(OrderPiece.order_id == order.id)
     )
@@ -452,17 +457,75 @@ def _has_piece_for_the_shop(session: Session, order: Order) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
+def _may_leave_in_parts(marketplace: Connection) -> bool:
+    return provider(marketplace.provider).can(marketplace.settings).partial_shipment
+
+
+def _waits(session: Session, order: Order) -> list[OrderPiece]:
+    """Pieces of the order that may not be shipped yet, and that may still be cancelled (FACTS OTTO 4, FACTS Octopia 2)."""
+    query = select(OrderPiece).where(
+        OrderPiece.order_id == order.id, OrderPiece.state == m.PieceState.ANNOUNCED
+    )
+    return list(session.scalars(query.order_by(OrderPiece.id)))
+
+
+def _locked(session: Session, order_id: int | None) -> Order | None:
+    """The order, and before it the one that it joined: in the order in which a look locks them."""
+    root = select(Order.parent_id).where(Order.id == order_id).scalar_subquery()
+    both = select(Order).where(or_(Order.id == order_id, Order.id == root)).order_by(Order.id)
+    return next((each for each in session.scalars(both.with_for_update()) if each.id == order_id), None)
+
+
 def _fix_pieces(session: Session, order: Order) -> list[OrderPiece]:
-    """The pieces of the shop order: those chosen by an earlier try, else every piece that may be shipped now."""
+    """The pieces of the shop order: those chosen by an earlier try, else every piece that may be shipped now. Whoever packs an order sends all of it, so
+    what may not leave yet stays out of it; where an order leaves as one, it was waited for (docs/decisions/0014).
+    """
     pieces = list(
         session.scalars(select(OrderPiece).where(OrderPiece.order_id == order.id).order_by(OrderPiece.id))
     )
     chosen = [piece for piece in pieces if piece.in_shop]
-    if not chosen:
-        chosen = [piece for piece in pieces if piece.state in HOLDING]
-        for piece in chosen:
-            piece.in_shop = True
+    if chosen:
+        return chosen
+    in_parts = _may_leave_in_parts(session.get_one(Connection, order.connection_id))
+    if in_parts:
+        _part(session, order, _waits(session, order))
+    chosen = [piece for piece in pieces if piece.state in (LANDS if in_parts else HOLDING)]
+    for piece in chosen:
+        piece.in_shop = True
     return chosen
+
+
+def _part(session: Session, order: Order, later: list[OrderPiece]) -> None:
+    """These pieces become an order of their own, which goes into the shop when they may be shipped. What they hold of the stock they keep."""
+    if not later:
+        return
+    root = session.get_one(Order, order.parent_id) if order.parent_id is not None else order
+    beside = _order_beside(session, root, "order.pieces_later")
+    known = {
+        line.group_key: line
+        for line in session.scalars(select(OrderLine).where(OrderLine.order_id == beside.id))
+    }
+    for piece in later:
+        piece.order_id = beside.id
+    session.flush()
+    stay = set(session.scalars(select(OrderPiece.line_id).where(OrderPiece.order_id == order.id)))
+    for piece in later:
+        line = session.get_one(OrderLine, piece.line_id)
+        if line.group_key not in known:
+            known[line.group_key] = _line_of(session, beside, line, copy=line.id in stay)
+        piece.line_id = known[line.group_key].id
+    session.flush()
+
+
+def _line_of(session: Session, order: Order, line: OrderLine, *, copy: bool) -> OrderLine:
+    """The line itself, now of this order; a copy of it where some of its pieces stay behind."""
+    if copy:
+        same = ("group_key", "product_id", "sku", "gtin", "title", "unit_price", "vat_percent")
+        line = OrderLine(**{name: getattr(line, name) for name in same})
+        session.add(line)
+    line.order_id = order.id
+    session.flush()
+    return line
 
 
 def _draft(session: Session, order: Order, pieces: list[OrderPiece], shop: Connection) -> m.OrderDraft:
