@@ -49,6 +49,12 @@ SETTINGS = (
         "Address under which shops reach the bridge, e.g. https://bridge.example; empty = http://host:port",
     ),
     Setting(
+        "SHOPBRIDGE_EGRESS_ADDRESSES",
+        "list",
+        [],
+        "Addresses that calls of this bridge come from, comma separated: eMAG wants them listed; empty = merchants are told to ask the operator",
+    ),
+    Setting(
         "SHOPBRIDGE_ALLOW_LOOPBACK",
         "bool",
         False,

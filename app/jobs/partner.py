@@ -82,6 +82,7 @@ class Partner:
             },
             lanes={name: outbound.faster(pace, factor) or pace for name, pace in self.provider.lanes.items()},
             kept=KeptInDatabase(db.engine, connection.id),
+            shared=KeptInDatabase(db.engine, connection.id, shared=True),
         )
         secrets = connection.secrets or {}
         settings = {

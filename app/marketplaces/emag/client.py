@@ -43,7 +43,7 @@ _GONE: Final = frozenset({m.PieceState.CANCELLED, m.PieceState.RETURNED})
 
 
 class EmagClient:
-    """One seller account on one platform. `settings` as loaded by EmagSettings."""
+    """One seller account on one platform. `settings` as loaded by EmagSettings, and `egress_addresses`: where our calls come from."""
 
     def __init__(self, door: Door, settings: Mapping[str, Any]) -> None:
         self._door = door
@@ -53,6 +53,7 @@ class EmagClient:
         self._zone = ZoneInfo(settings.get("time_zone") or "Europe/Bucharest")
         self._first_id: int = settings.get("first_offer_id") or 1
         self._settings = settings
+        self._addresses: Sequence[str] = settings.get("egress_addresses") or ()
 
     # --- speaking -----------------------------------------------------------------------------------------------------
 
@@ -86,7 +87,7 @@ class EmagClient:
             lane=lane,
         )
         if answer.status in TOLD and answer.status not in expect:
-            raise t.refusal(answer.status, t.said(_json_or_none(answer)), operation)
+            raise t.refusal(answer.status, t.said(_json_or_none(answer)), operation, self._addresses)
         return answer
 
     def _ask(
@@ -164,6 +165,8 @@ class EmagClient:
     def check(self) -> m.ConnectionCheck:
         """Whether user, password and our address are accepted, and what the platform offers (I1). Raises Unavailable only."""
         facts: dict[str, object] = {"country": self._platform.country, "currency": self._platform.currency}
+        if self._addresses:
+            facts["egress_addresses"] = list(self._addresses)
         try:
             terms = self._terms(fresh=True)
             facts["vat_percent"] = sorted(terms.vat, key=Decimal)

@@ -155,8 +155,11 @@ def _sentences(value: object) -> list[str]:
     return [str(value).strip()] if value not in {None, ""} else []
 
 
-def refusal(status: int, message: str, operation: str) -> Refused:
-    """The error for an answer of 4xx. 403 stops the connection: every call of an address that is not listed gets it (FACTS 0.1)."""
+def refusal(status: int, message: str, operation: str, addresses: Sequence[str] = ()) -> Refused:
+    """The error for an answer of 4xx. 403 stops the connection: every call of an address that is not listed gets it (FACTS 0.1).
+
+    `addresses`: where our calls come from, as far as the operator has said it.
+    """
     params: dict[str, Any] = {
         "partner": NAME,
         "marketplace": NAME,
@@ -166,7 +169,10 @@ def refusal(status: int, message: str, operation: str) -> Refused:
     if status == 401:
         return Unauthorised("credentials.refused", operation=operation, **params)
     if status == 403:
-        return Unauthorised("emag.address_not_listed", operation=operation, **params)
+        if addresses:
+            params["addresses"] = ", ".join(addresses)
+        code = "emag.address_to_list" if addresses else "emag.address_not_listed"
+        return Unauthorised(code, operation=operation, **params)
     return Refused("partner.not_found" if status == 404 else "partner.refused", operation=operation, **params)
 
 

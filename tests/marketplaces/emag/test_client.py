@@ -17,6 +17,7 @@ from app.errors import Invalid, Refused, Unauthorised, Unavailable, Unknown
 from app.marketplaces.emag.client import EmagClient
 from app.marketplaces.emag.settings import EmagSettings
 from app.outbound import Limiter
+from app.rules.reasons import next_step, sentence
 from app.sandbox.emag import PREFIX
 from app.sandbox.faults import Fault
 from tests.marketplaces.doors import ScriptedDoor, answer
@@ -106,6 +107,18 @@ def test_an_address_that_is_not_listed_is_named_as_such_and_stops_the_connection
     with pytest.raises(Unauthorised) as stopped:
         list(emag.client().orders_to_ship(None))
     assert stopped.value.code == "emag.address_not_listed"
+
+
+def test_the_address_to_list_is_said_where_the_operator_has_told_it(emag: Emag) -> None:
+    settings = dict(EmagSettings().load({"platform": "bg", "username": USER, "password": PASSWORD}))
+    client = EmagClient(emag.door(), settings | {"egress_addresses": ["203.0.113.7", "203.0.113.8"]})
+    assert client.check().facts["egress_addresses"] == ["203.0.113.7", "203.0.113.8"]
+    emag.world.sellers[USER].listed = False
+    why = client.check().reason
+    assert why is not None
+    assert why.code == "emag.address_to_list"
+    for say in (sentence, next_step):
+        assert "203.0.113.7, 203.0.113.8" in say(why.code, why.params, "de")
 
 
 def test_an_answer_without_is_error_is_no_answer(emag: Emag) -> None:
