@@ -95,6 +95,7 @@ class PieceSeen:
     reason: str | None = None  # the partner's word for why it was cancelled
     product_external_id: str | None = None  # our shop's own id of the product, where the source knows it
     offer_number: int | None = None  # our number of the offer (OfferWanted.number), where orders name that
+    cancel_asked: bool = False  # the buyer asks to cancel it, and the marketplace has not decided yet
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,7 @@ class PieceAnswer:
     reason: Reason | None = None
     pending: bool = False  # taken, not done: a later look at the order shows what became of it
     tracking_number: str | None = None  # where the marketplace itself books the parcel
+    short: int = 0  # minor units of a refund that did not go with it although it is done; `reason` says why
 
 
 @dataclass(frozen=True)

@@ -104,10 +104,13 @@ def deliver_refund(
             order,
             "refund.confirmed",
             command_id=command.id,
-            amount=command.payload["amount"],
+            amount=command.payload["amount"] - answer.short,
             currency=order.currency,
         )
-        return Delivered({"amount": command.payload["amount"]})
+        if answer.short and answer.reason is not None:
+            part = f"refund/{command.id}/rest"
+            order_case(session, order, answer.reason.code, part=part, **answer.reason.params)
+        return Delivered({"amount": command.payload["amount"] - answer.short})
     reason = answer.reason or m.Reason("partner.refused", {"operation": "refund"})
     order_case(session, order, reason.code, part=f"refund/{command.id}", **reason.params)
     return Delivered(refused=reason)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
@@ -297,10 +298,7 @@ class OttoClient:
         return None if body is None else t.row(body)
 
     def _item(self, operation: str, piece: str) -> t.Json | None:
-        order_id, item_id = t.ids(piece)
-        body = self._read_order(operation, order_id)
-        items = t.rows(body, "positionItems") if body is not None else []
-        return next((each for each in items if t.text(each, "positionItemId") == item_id), None)
+        return _item_of(self._read_order(operation, t.ids(piece)[0]), piece)
 
     def _states(self, pieces: Sequence[str]) -> dict[str, m.PieceState]:
         """The states of these; nothing where OTTO's answer cannot be read, because this only explains a refusal."""
@@ -490,24 +488,32 @@ class OttoClient:
     def refund(self, piece_id: str, amount: int, reason: str) -> m.PieceAnswer:
         """Give the buyer `amount` minor units: a part as a price reduction, all that is left by accepting the item back (FACTS 6). Both can be
         read back (`read_refunded`). A reduction is only taken at first.
+
+        What is more than the price of the item, up to the delivery fee that stands with it, is answered as `short`: nothing pays a fee back by
+        itself, and whether OTTO does so with the item is not documented.
         """
         if isinstance(amount, bool) or amount < 1:
             raise Refused("refund.amount_invalid", amount=amount)
         if reason not in t.ACCEPT_REASONS:
             raise Refused("refund.reason_unknown", reason=reason)
-        item = self._item("refund_item", piece_id)
-        if item is None:
+        order = self._read_order("refund_item", t.ids(piece_id)[0])
+        item = _item_of(order, piece_id)
+        if order is None or item is None:
             return m.PieceAnswer(
                 piece_id, ok=False, reason=m.Reason("partner.not_found", {"partner": t.NAME})
             )
         left = t.paid(item) - self._reduced("refund_so_far", piece_id)
-        if why := _no_refund(item, amount, left):
+        fee = t.fee_of(order, piece_id)
+        if why := _no_refund(item, amount, left, 0 if reason == "postage" else fee):
             return m.PieceAnswer(piece_id, ok=False, reason=why)
-        if amount == left and reason != "postage":
-            return self._accept(
-                "refund", piece_id, t.acceptance_body(piece_id, t.ACCEPT_REASONS[reason], None)
-            )
-        return self._reduce(piece_id, amount)
+        if amount < left or reason == "postage":
+            return self._reduce(piece_id, amount)
+        body = t.acceptance_body(piece_id, t.ACCEPT_REASONS[reason], None)
+        answer = self._accept("refund", piece_id, body)
+        if answer.ok and amount > left:
+            rest = {"marketplace": t.NAME, "amount": amount - left, "currency": t.CURRENCY}
+            return replace(answer, short=amount - left, reason=m.Reason("otto.delivery_fee", rest))
+        return answer
 
     def _reduce(self, piece_id: str, amount: int) -> m.PieceAnswer:
         try:
@@ -520,10 +526,10 @@ class OttoClient:
             return m.PieceAnswer(piece_id, ok=False, reason=t.told(error))
         return m.PieceAnswer(piece_id, ok=True, pending=True)
 
-    def _reduced(self, operation: str, piece_id: str) -> int:
+    def _reduced(self, operation: str, piece_id: str, *but: str) -> int:
         params = [("positionItemId", t.ids(piece_id)[1]), ("page", "1"), ("limit", "128")]
         body = self.get(operation, "/v1/price-reductions", params, expect=(404,))
-        return 0 if body is None else t.reduced(body)
+        return 0 if body is None else t.reduced(body, *but)
 
     def read_refunded(self, piece_id: str) -> int:
         """Minor units refunded of this item: its price when it came back, else its price reductions, also those still on their way."""
@@ -534,6 +540,10 @@ class OttoClient:
         ):
             return t.paid(item)
         return self._reduced("price_reductions", piece_id)
+
+    def read_undecided(self, piece_id: str) -> int:
+        """Minor units of price reductions that OTTO has taken and neither processed nor rejected (FACTS 6)."""
+        return self._reduced("price_reductions", piece_id, "PROCESSED")
 
     # --- returns -------------------------------------------------------------------------------------------------------------
 
@@ -1173,8 +1183,13 @@ def _differs(offer: m.OfferWanted) -> bool:
     return was.price != offer.price or was.stock != stock or was.on is False or _delivery_differs(offer)
 
 
-def _no_refund(item: t.Json, amount: int, left: int) -> m.Reason | None:
-    """Why this much cannot be given back for this item."""
+def _item_of(order: t.Json | None, piece: str) -> t.Json | None:
+    items = t.rows(order, "positionItems") if order is not None else []
+    return next((each for each in items if t.text(each, "positionItemId") == t.ids(piece)[1]), None)
+
+
+def _no_refund(item: t.Json, amount: int, left: int, fee: int) -> m.Reason | None:
+    """Why this much cannot be given back for this item. `fee`: what may be asked for beyond its price when all of it goes back."""
     told: dict[str, object] = {
         "partner": t.NAME,
         "marketplace": t.NAME,
@@ -1186,7 +1201,7 @@ def _no_refund(item: t.Json, amount: int, left: int) -> m.Reason | None:
         return m.Reason("refund.before_shipping", told)
     if state in {m.PieceState.RETURNED, m.PieceState.CANCELLED}:
         return m.Reason("refund.more_than_paid", told)
-    if amount > left:
+    if amount > left + fee or (amount > left and not left):
         return m.Reason("refund.more_than_paid", told | {"amount": amount - left})
     return None
 

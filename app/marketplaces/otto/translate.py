@@ -417,6 +417,12 @@ def _fees(data: Json, items: Sequence[Json], where: str) -> dict[str, int]:
     return found
 
 
+def fee_of(data: Json, piece: str) -> int:
+    """Cents of the delivery fees that stand with this piece of the order."""
+    order_id, item_id = ids(piece)
+    return _fees(data, objects(data.get("positionItems")), f"order.{order_id}").get(item_id, 0)
+
+
 def _percent(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None

@@ -575,6 +575,38 @@ def test_a_reduced_price_is_what_can_be_refunded(otto: Otto) -> None:
     assert (told.ok, told.reason.code, told.reason.params["amount"]) == (False, "refund.more_than_paid", 1)
 
 
+@pytest.mark.parametrize("amount", [790 + 2995, 790 + 1000, 791])
+def test_a_piece_with_a_delivery_fee_goes_back_whole_and_the_fee_is_told_as_not_paid(
+    otto: Otto, amount: int
+) -> None:
+    (piece,) = otto.order(fee=2995)
+    otto.sent(piece)
+    told = otto.client().refund(piece, amount, "other")
+    assert (told.ok, told.state, told.short) == (True, m.PieceState.RETURNED, amount - 790)
+    assert told.reason is not None
+    assert (told.reason.code, told.reason.params["amount"]) == ("otto.delivery_fee", amount - 790)
+    assert [deed["amount"] for deed in otto.done("refund")] == [790]
+    again = otto.client().refund(piece, amount, "other")
+    assert (again.ok, again.reason and again.reason.code) == (False, "refund.more_than_paid")
+    assert len(otto.done("refund")) == 1
+
+
+def test_a_fee_is_the_bearers_alone_and_postage_is_never_paid_by_taking_the_piece_back(otto: Otto) -> None:
+    bearer, other = otto.order(("TEE-001", 2), fee=2995)
+    otto.sent(bearer, other)
+    for piece, amount, reason in ((other, 791, "other"), (bearer, 2995, "postage"), (bearer, 3786, "other")):
+        told = otto.client().refund(piece, amount, reason)
+        assert (told.ok, told.reason and told.reason.code) == (False, "refund.more_than_paid")
+    assert otto.done("refund") == []
+
+
+def test_the_price_alone_leaves_no_rest(otto: Otto) -> None:
+    (piece,) = otto.order(fee=2995)
+    otto.sent(piece)
+    told = otto.client().refund(piece, 790, "other")
+    assert (told.ok, told.short, told.reason) == (True, 0, None)
+
+
 def test_a_rejected_reduction_counts_as_nothing(otto: Otto) -> None:
     (piece,) = otto.order()
     otto.sent(piece)

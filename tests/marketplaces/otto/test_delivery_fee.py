@@ -1,0 +1,28 @@
+"""A piece that bears a delivery fee, as forwarder goods do, is refunded in full in the shop: the buyer must get the price of the goods (C7)."""
+
+from __future__ import annotations
+
+from flask import Flask
+from market_world import market
+from sqlalchemy import text
+
+from app.extensions import db
+from app.sandbox.otto import SIMULATOR
+
+
+def test_a_full_refund_with_a_delivery_fee_pays_the_goods_and_makes_the_fee_a_case(app: Flask) -> None:
+    with market(app, SIMULATOR) as at:
+        order = at.buy(("TEE-001", 1), fee=2995)
+        at.work()
+        (sold,) = at.orders_in_shop()
+        assert sold.total == 790 + 2995
+        at.ship(sold)
+        at.work()
+        at.in_shop("refund", sold.id, reason="Paket verloren")
+        at.work()
+        assert [each["refunded"] for each in at.pieces(order).values()] == [790]
+        assert at.cases() == ["otto.delivery_fee"]
+        told = "SELECT params ->> 'amount' FROM case_ WHERE state = 'open'"
+        assert db.session.execute(text(told)).scalars().all() == ["2995"]
+        confirmed = "SELECT params ->> 'amount' FROM timeline WHERE code = 'refund.confirmed'"
+        assert db.session.execute(text(confirmed)).scalars().all() == ["790"]
