@@ -268,7 +268,8 @@ class Door:
     `base_url` is checked at the first call, not here, so that a door to a wrong address can be made and its refusal recorded.
     `pace` needs a `limiter` to have an effect. `record` gets exactly one note for each call, also for blocked ones, and must
     not raise. `ca_file`: certificates to trust instead of the public ones. `deadline`: seconds for the whole call.
-    `hosts`: further base URLs by name, `lanes`: further paces by name, both for `call`. `kept`: what stays true between calls.
+    `hosts`: further base URLs by name, `lanes`: further paces by name, both for `call`. `kept`: what stays true between calls; `shared`: the same,
+    for whatever connections of this partner know the name (without it, `kept`).
     """
 
     def __init__(
@@ -289,10 +290,12 @@ class Door:
         hosts: Mapping[str, str] | None = None,
         lanes: Mapping[str, str] | None = None,
         kept: Kept | None = None,
+        shared: Kept | None = None,
     ) -> None:
         self.connection = connection
         self.base_url = base_url
         self.kept: Kept = kept or KeptInMemory()
+        self.shared: Kept = shared or self.kept
         self._hosts, self._lanes = hosts or {}, lanes or {}
         self._policy = _Policy(egress, allow_loopback, ca_file)
         self._pace, self._limiter, self._breaker = pace, limiter, breaker
@@ -315,6 +318,7 @@ class Door:
         expect: Container[int] = (),
         host: str | None = None,
         lane: str | None = None,
+        whose: str | None = None,
     ) -> Answer:
         """Send one request and return its answer if the status is 2xx or in `expect`.
 
@@ -322,21 +326,23 @@ class Door:
         slash; identifiers in it must be quoted by the caller. `params` keep their order and may repeat. `sign` gets METHOD,
         the full URL byte for byte as sent, and the body, and answers headers to add. `deed`: the call changes something
         at the partner that must not happen twice. `host`: another base URL of this partner, by its name in Provider.hosts. `lane`: this
-        kind of call has a pace of its own (Provider.lanes), which it keeps beside that of the connection. A 429 rests that lane at all
+        kind of call has a pace of its own (Provider.lanes), which it keeps beside that of the connection. `whose`: the partner counts the calls of
+        this lane for whoever this word stands for, over all connections that name it (one client of an interface). A 429 rests that lane at all
         workers; a call without a lane, or one whose lane nobody can keep, asks for a rest of the whole connection (`pauses`).
 
         Raises Unauthorised (401), Refused (3xx, other 4xx, forbidden address, answer too large), Unavailable (429; no deed
         and 5xx, 408, 425, timeout, broken connection; a deed too, when provably nothing was sent), Unknown (a deed in any
         of these cases after something was sent; `params["retry_after"]` is the partner's word if it gave one).
         """
-        call = _Call(operation, method.upper(), deed, expect, _Trip(time.monotonic() + self._deadline), lane)
+        call = _Call(operation, method.upper(), deed, expect, _Trip(time.monotonic() + self._deadline))
+        call.lane = None if lane is None else f"{whose or self.connection}:{lane}"
         started_at, started = datetime.now(UTC), time.perf_counter()
         url = base_url = self.base_url if host is None else self._hosts[host]
         failure: ShopbridgeError | None = None
         try:
             request = self._prepare(call, base_url, path, params, headers, body, sign)
             url = request.url or url
-            self._may_pass(lane)
+            self._may_pass(call, lane)
             call.answer = self._exchange(call, request)
             return call.answer
         except ShopbridgeError as error:
@@ -381,17 +387,14 @@ class Door:
         check_url(request.url or "", egress=self._policy.egress, allow_loopback=self._policy.allow_loopback)
         return request
 
-    def _may_pass(self, lane: str | None) -> None:
+    def _may_pass(self, call: "_Call", lane: str | None) -> None:
         if self._breaker is not None:
             self._breaker.pass_or_rest()
-        if self._limiter is not None and lane is not None:
-            self._limiter.pass_or_rest(self._key_of(lane))
-            self._limiter.take(self._lanes[lane], self._key_of(lane))
+        if self._limiter is not None and lane is not None and call.lane is not None:
+            self._limiter.pass_or_rest(call.lane)
+            self._limiter.take(self._lanes[lane], call.lane)
         if self._limiter is not None and self._pace is not None:
             self._limiter.take(self._pace, self.connection)
-
-    def _key_of(self, lane: str) -> str:
-        return f"{self.connection}:{lane}"
 
     def _exchange(self, call: "_Call", request: requests.PreparedRequest) -> Answer:
         token = _TRIP.set(call.trip)
@@ -434,7 +437,7 @@ class Door:
         """A 429 of a kind of call that has a lane rests that lane only: a list that may be asked for once a day must not stop parcels."""
         if isinstance(error, Unavailable) and error.pauses and call.lane is not None and self._limiter:
             seconds = error.retry_after or REST_SECONDS
-            if self._limiter.rest(self._key_of(call.lane), seconds):
+            if self._limiter.rest(call.lane, seconds):
                 error.pauses, error.retry_after = False, seconds
         return error
 
@@ -479,7 +482,7 @@ class _Call:
     deed: bool
     expect: Container[int]
     trip: _Trip
-    lane: str | None = None
+    lane: str | None = None  # whose lane and which
     status: int | None = None
     seen: bytes = b""
     answer: Answer | None = None

@@ -125,3 +125,51 @@ def test_in_memory_it_ends_by_itself() -> None:
     now[0] = 60.0
     assert kept.peek("token") is None
     assert kept.get("token", lambda: ("second", 60)) == "second"
+
+
+# --- shared by connections of one partner -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def brothers(connections: list[int]) -> list[KeptInDatabase]:
+    return [KeptInDatabase(db.engine, each, shared=True) for each in connections]
+
+
+def test_what_a_brother_was_told_is_not_asked_for_again(brothers: list[KeptInDatabase]) -> None:
+    asked: list[int] = []
+
+    def ask() -> tuple[str, float]:
+        asked.append(1)
+        return "a token", 60
+
+    assert [each.get("token:1f", ask) for each in brothers] == ["a token"] * 2
+    assert len(asked) == 1
+
+
+def test_a_copy_ends_with_what_it_was_copied_from(brothers: list[KeptInDatabase]) -> None:
+    first, second = brothers
+    first.keep("token:1f", "a token", 60)
+    second.get("token:1f", lambda: ("another", 6000))
+    query = text("SELECT count(*) FROM kept WHERE until < now() + interval '61 seconds'")
+    assert db.session.scalar(query) == 2
+
+
+def test_what_a_brother_forgets_is_forgotten_by_all(brothers: list[KeptInDatabase]) -> None:
+    first, second = brothers
+    first.keep("token:1f", "a token", 60)
+    second.get("token:1f", lambda: ("another", 60))
+    second.forget("token:1f")
+    assert first.peek("token:1f") is None
+
+
+def test_another_partner_and_who_shares_nothing_are_no_brothers(
+    connections: list[int], brothers: list[KeptInDatabase]
+) -> None:
+    brothers[0].keep("token:1f", "a token", 60)
+    assert KeptInDatabase(db.engine, connections[1]).get("token:1f", lambda: ("mine", 60)) == "mine"
+    db.session.execute(text("DELETE FROM kept WHERE connection_id = :id"), {"id": connections[1]})
+    db.session.execute(text("UPDATE connection SET provider = 'otto' WHERE id = :id"), {"id": connections[1]})
+    db.session.commit()
+    assert brothers[1].get("token:1f", lambda: ("another", 60)) == "another"
+    brothers[1].forget("token:1f")
+    assert brothers[0].peek("token:1f") == "a token"

@@ -27,6 +27,7 @@ class Sent:
     headers: Mapping[str, str]
     host: str | None = None
     lane: str | None = None
+    whose: str | None = None
 
 
 def answer(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -74,19 +75,33 @@ class ScriptedDoor:
         expect: Container[int] = (),
         host: str | None = None,
         lane: str | None = None,
+        whose: str | None = None,
     ) -> Answer:
         url = self.base_url + path + (f"?{urlencode(params)}" if params else "")
         signed = dict(sign(method, url, body or b"")) if sign else {}
         data = json.loads(body) if body and body[:1] in b"[{" else body
         self.sent.append(
             Sent(
-                operation, method, path, tuple(params), data, deed, {**(headers or {}), **signed}, host, lane
+                operation,
+                method,
+                path,
+                tuple(params),
+                data,
+                deed,
+                {**(headers or {}), **signed},
+                host,
+                lane,
+                whose,
             )
         )
         reply = self._reply(operation, method, path)
         if isinstance(reply, Exception):
             raise reply
         return judged(reply, operation, deed=deed, expect=expect)
+
+    @property
+    def shared(self) -> KeptInMemory:
+        return self.kept
 
     def _reply(self, operation: str, method: str, path: str) -> Any:
         for wanted, pattern, reply in self.rules:
@@ -108,6 +123,10 @@ class StubbornDoor:
     base_url: str = "https://partner.example"
     deeds: int = 0
     kept: KeptInMemory = field(default_factory=KeptInMemory)
+
+    @property
+    def shared(self) -> KeptInMemory:
+        return self.kept
 
     def call(self, operation: str, method: str, path: str, **how: Any) -> Answer:
         if operation in self.always:

@@ -39,8 +39,10 @@ class CdiscountSettings(MarketplaceOptions):
         metadata={
             "label": _said("Client-ID", "Client id"),
             "help": _said(
-                "Octopia-Verkäuferbereich, „API Credentials Management“. Arbeitet Ihr Anbieter als Aggregator, nennt er Ihnen diese Angabe.",
-                "Octopia seller area, “API Credentials Management”. If your provider works as an aggregator, he tells you this.",
+                "Ihre eigene, angelegt im Octopia-Verkäuferbereich unter „API Credentials Management“. Nie die eines Aggregators: Wer sie hat, "
+                "kommt mit einer anderen Verkäufernummer an fremde Konten.",
+                "Your own, created in the Octopia seller area under “API Credentials Management”. Never that of an aggregator: whoever has it "
+                "reaches other people's accounts with another seller number.",
             ),
         },
     )
