@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app import create_app
 from app.extensions import db, safe
 from app.vault import Vault, generate_key
+from app.web import rate
 
 GROWN = 1 << 20  # bytes of rows, living and dead
 
@@ -94,6 +95,7 @@ def _delete(session: scoped_session[Session], names: list[str]) -> None:
 def app(bridge_app: Flask, empty_redis: str) -> Iterator[Flask]:
     """The application inside its context, with empty tables and an empty Redis. Another test may have made an application with other keys."""
     safe.bind(Vault(bridge_app.config["SHOPBRIDGE_MASTER_KEYS"]))
+    rate.register(bridge_app)  # ids begin at 1 again, and what the last test sent is not this one's rate
     before = dict(bridge_app.config)
     with bridge_app.app_context():
         empty_tables(db.session)
