@@ -41,6 +41,8 @@ class Capabilities:
     partial_cancel: bool = False
     refund_amounts: bool = False
     refund_readable: bool = False  # `read_refunded` is there: a refund of unknown outcome may be looked up
+    refund_shown_by_piece: bool = False  # False: `read_refunded` shows a sum of the piece's line or order
+    refund_decided_later: bool = False  # `read_undecided` is there: `refund` may be answered `pending`
     # `accept_order` is there: piece by piece, of the whole order only, or just as notice that the order has arrived (never refused).
     acceptance: Literal["none", "notice", "order", "pieces"] = "none"
     books_parcels: bool = (
@@ -55,6 +57,9 @@ class Capabilities:
     offer_batch: int = 1
     stock_rows: int | None = None  # offers in one call that carries stock, where fewer than offer_batch
     returns: bool = False
+    return_pays: bool = (
+        True  # False: accepting a return moves no money, it is refunded by its amount besides (Mirakl)
+    )
     cancel_reasons: Mapping[str, str] = field(default_factory=dict)  # our reason -> theirs
     creates_products: bool = False  # offers carry OfferWanted.product
     numbers_offers: bool = False  # offers carry OfferWanted.number, orders come with it
@@ -181,6 +186,13 @@ class ShowsRefunds(Protocol):
 
     def read_refunded(self, piece_id: str) -> int:
         """Minor units refunded so far, of the piece or of the smallest thing around it that the marketplace shows (line, order)."""
+
+
+class DecidesRefundsLater(ShowsRefunds, Protocol):
+    """A marketplace that takes refunds and may still refuse them (Capabilities.refund_decided_later)."""
+
+    def read_undecided(self, piece_id: str) -> int:
+        """Minor units of what `read_refunded` counts that are only taken so far; 0 = everything is decided."""
 
 
 class ClosesShop(Protocol):

@@ -3,23 +3,31 @@
 A refund object in the shop becomes deeds at the marketplace: accept an open return, refund an amount, cancel what has not left. A return that
 the marketplace settles becomes a refund object in the shop. Every refund object counts once, by its own id (K8).
 What may go wrong: a refund call is answered by silence. Money cannot be read back everywhere, so such a refund is never repeated blindly: it
-becomes a case for a person.
+becomes a case for a person. Or it is only taken and refused later: so it counts when the marketplace has decided, not before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import messages as m
-from app import outbox
+from app import outbox, plan
 from app.delivery import Delivered
+from app.errors import Unavailable
 from app.models import Command, Connection, Order, OrderLine, OrderPiece, Refund, Return
-from app.registry import MarketplaceClient, ShopClient, ShowsRefunds, provider
+from app.registry import (
+    Capabilities,
+    DecidesRefundsLater,
+    MarketplaceClient,
+    ShopClient,
+    ShowsRefunds,
+    provider,
+)
 from app.rules import refund as rules
 from app.rules import status
 from app.story import close_case, order_case, tell
@@ -81,39 +89,34 @@ def from_marketplace(session: Session, marketplace: Connection, seen: m.ReturnSe
 def deliver_refund(
     session: Session, command: outbox.Claimed, marketplace: Connection, client: MarketplaceClient
 ) -> Delivered:
-    """Refund one amount for one piece at the marketplace; never a second time when the first answer is unknown."""
-    piece = session.get_one(OrderPiece, command.payload["piece"])
-    external_id = piece.external_id
-    readable = provider(marketplace.provider).can(marketplace.settings).refund_readable
-    if command.in_doubt and (not readable or "before" not in command.payload):
-        return _unknown_refund(session, command, external_id)
+    """Refund one amount for one piece at the marketplace; never a second time when the first answer is unknown.
+
+    One that is only taken is looked at again by the retry plan until the marketplace has decided (Capabilities.refund_decided_later).
+    """
+    external_id = session.get_one(OrderPiece, command.payload["piece"]).external_id
+    can = provider(marketplace.provider).can(marketplace.settings)
     session.commit()
-    found = _read_back(session, command, cast("ShowsRefunds", client), external_id) if readable else "missing"
-    if found == "unclear":
-        return _unknown_refund(session, command, external_id)
-    if found == "made":
-        answer = m.PieceAnswer(external_id, True, already=True)
-    else:
-        answer = client.refund(external_id, command.payload["amount"], command.payload["reason"])
+    answer = _refunded(session, command, can, client, external_id)
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
+    money: dict[str, Any] = {"amount": command.payload["amount"], "currency": order.currency}
+    if answer.ok and answer.pending:
+        _wait_for_decision(session, command, order, money)
     if answer.ok:
         subject = f"order/{order.id}/refund/{command.id}"
         close_case(session, account_id=order.account_id, subject=subject)
-        tell(
-            session,
-            order,
-            "refund.confirmed",
-            command_id=command.id,
-            amount=command.payload["amount"] - answer.short,
-            currency=order.currency,
-        )
+        money["amount"] -= answer.short
+        tell(session, order, "refund.confirmed", command_id=command.id, **money)
         if answer.short and answer.reason is not None:
             part = f"refund/{command.id}/rest"
             order_case(session, order, answer.reason.code, part=part, **answer.reason.params)
-        return Delivered({"amount": command.payload["amount"] - answer.short})
+        return Delivered({"amount": money["amount"]})
     reason = answer.reason or m.Reason("partner.refused", {"operation": "refund"})
+    reason = m.Reason(reason.code, {**money, **reason.params})
     order_case(session, order, reason.code, part=f"refund/{command.id}", **reason.params)
-    return Delivered(refused=reason)
+    # What was seen before this try says nothing about the next one, unless this one may have had its effect.
+    known = {"taken": None} if answer.pending else {"taken": None, "before": None, "given": None}
+    _note(session, command, f"order/{order.id}", **known)
+    return Delivered(refused=reason, in_doubt=answer.pending)
 
 
 def deliver_accept(
@@ -214,20 +217,23 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
     tell(
         session, order, "refund.by_shop", amount=seen.amount, currency=seen.currency, refund=seen.external_id
     )
-    for share in plan.refunds:
-        payload = {"piece": share.piece_id, "amount": share.amount, "reason": rules.reason_word(seen.reason)}
+    pays = _return_pays(session, order) if plan.accept_returns else True
+    for share in plan.refunds if pays else plan.by_amount:
+        word = rules.reason_word(seen.reason) if share.deed == "refund" else "return"
+        payload = {"piece": share.piece_id, "amount": share.amount, "reason": word}
         outbox.write_for_order(
             session, order, order.connection_id, "refund", f"refund:{refund.id}:{share.piece_id}", payload
         )
     for piece_id in plan.accept_returns:
         row = open_returns[piece_id]
+        paid = sum(share.amount for share in plan.shares if share.piece_id == piece_id) if pays else 0
         outbox.write_for_order(
             session,
             order,
             order.connection_id,
             "accept_return",
             f"accept_return:{row.id}",
-            {"return": row.id},
+            {"return": row.id, "piece": piece_id, "amount": paid},
         )
     if plan.cancel:
         _cancel(session, order, refund, [pieces[piece_id] for piece_id in plan.cancel])
@@ -240,6 +246,11 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
             part=f"refund/{seen.external_id}",
             **{"amount": plan.unassigned, "currency": order.currency, **reason.params},
         )
+
+
+def _return_pays(session: Session, order: Order) -> bool:
+    marketplace = session.get_one(Connection, order.connection_id)
+    return provider(marketplace.provider).can(marketplace.settings).return_pays
 
 
 def _cancel(session: Session, order: Order, refund: Refund, pieces: list[OrderPiece]) -> None:
@@ -290,32 +301,105 @@ def _state_soon(piece: OrderPiece) -> m.PieceState:
     return m.PieceState(piece.state)
 
 
-def _read_back(
-    session: Session, command: outbox.Claimed, client: ShowsRefunds, piece: str
-) -> Literal["made", "missing", "unclear"]:
-    """Whether what the marketplace shows contains this refund. Before the first try, what is shown is kept beside the command.
+def _refunded(
+    session: Session, command: outbox.Claimed, can: Capabilities, client: MarketplaceClient, piece: str
+) -> m.PieceAnswer:
+    """What became of an earlier try of unknown outcome, else of a new one. `pending`: taken (ok), or only a person can tell (not ok)."""
+    payload = command.payload
+    taken = bool(payload.get("taken"))
+    if taken or command.in_doubt:
+        if not can.refund_readable or "before" not in payload:
+            return _nobody_knows(piece)
+        if taken and cast("DecidesRefundsLater", client).read_undecided(piece):
+            return _not_decided(command, piece)
+        found = _read_back(session, command, can, cast("ShowsRefunds", client), piece)
+        if found == "made":
+            return m.PieceAnswer(piece, True, already=True, pending=can.refund_decided_later and not taken)
+        if found == "unclear":
+            return _nobody_knows(piece)
+        if taken:
+            return m.PieceAnswer(piece, False, reason=m.Reason("refund.refused_later"))
+    elif can.refund_readable:
+        _note_before(session, command, can, cast("ShowsRefunds", client), piece)
+    return client.refund(piece, payload["amount"], payload["reason"])
 
-    Unclear: something was refunded meanwhile that is not this; only a person can tell.
+
+def _nobody_knows(piece: str) -> m.PieceAnswer:
+    return m.PieceAnswer(
+        piece, False, reason=m.Reason("outcome.unknown_refund", {"piece": piece}), pending=True
+    )
+
+
+def _not_decided(command: outbox.Claimed, piece: str) -> m.PieceAnswer:
+    """Looked at again by the retry plan; when that is used up a person must look."""
+    if command.attempts <= len(plan.STEPS):
+        raise Unavailable("refund.awaited", amount=command.payload["amount"])
+    return m.PieceAnswer(piece, False, reason=m.Reason("refund.not_decided"), pending=True)
+
+
+def _wait_for_decision(
+    session: Session, command: outbox.Claimed, order: Order, money: dict[str, Any]
+) -> NoReturn:
+    """Taken is not done: the command stays due. It gets a subject of its own, so that the other deeds of the order need not wait for it."""
+    tell(session, order, "refund.awaited", command_id=command.id, **money)
+    _note(session, command, f"order/{order.id}/refund/{command.id}", taken=True)
+    session.commit()
+    raise Unavailable("refund.awaited", amount=command.payload["amount"])
+
+
+def _note_before(
+    session: Session, command: outbox.Claimed, can: Capabilities, client: ShowsRefunds, piece: str
+) -> None:
+    """Keep what the marketplace shows, and what our other refunds gave, before a try whose answer may get lost."""
+    given, _ = _by_others(session, command, can)
+    session.commit()
+    _note(session, command, before=client.read_refunded(piece), given=given)
+    session.commit()
+
+
+def _read_back(
+    session: Session, command: outbox.Claimed, can: Capabilities, client: ShowsRefunds, piece: str
+) -> Literal["made", "missing", "unclear"]:
+    """Whether what the marketplace shows since the last try contains this refund.
+
+    Most marketplaces only show a sum: what our other refunds gave meanwhile, or may have given, must be there besides. Unclear: something was
+    refunded meanwhile, and only a person can tell whether it was this.
     """
-    shown, before = client.read_refunded(piece), command.payload.get("before")
-    if before is None:
-        kept = {**command.payload, "before": shown}
-        session.execute(update(Command).where(Command.id == command.id).values(payload=kept))
-        session.commit()
-        return "missing"
-    if shown >= before + command.payload["amount"]:
+    given, doubtful = _by_others(session, command, can)
+    session.commit()
+    shown, before = client.read_refunded(piece), command.payload["before"]
+    others = max(0, given - command.payload.get("given", 0)) + doubtful
+    if shown >= before + command.payload["amount"] + others:
         return "made"
     return "missing" if shown == before else "unclear"
 
 
-def _unknown_refund(session: Session, command: outbox.Claimed, piece: str) -> Delivered:
-    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
-    reason = m.Reason(
-        "outcome.unknown_refund",
-        {"piece": piece, "amount": command.payload["amount"], "currency": order.currency},
-    )
-    order_case(session, order, reason.code, part=f"refund/{command.id}", **reason.params)
-    return Delivered(refused=reason, in_doubt=True)
+def _by_others(session: Session, command: outbox.Claimed, can: Capabilities) -> tuple[int, int]:
+    """What our other refunds and accepted returns of the order have given at the marketplace, and what those in doubt may have; only of the same
+    piece where refunds are shown by piece.
+    """
+    others = [
+        Command.order_id == command.order_id,
+        Command.kind.in_(("refund", "accept_return")),
+        Command.id != command.id,
+    ]
+    if can.refund_shown_by_piece:
+        others.append(Command.payload["piece"].as_integer() == command.payload["piece"])
+    given = doubtful = 0
+    query = select(Command.state, Command.in_doubt, Command.payload).where(*others)
+    for state, in_doubt, payload in session.execute(query):
+        if state == "done" or payload.get("taken"):
+            given += payload.get("amount", 0)
+        elif in_doubt:
+            doubtful += payload.get("amount", 0)
+    return given, doubtful
+
+
+def _note(session: Session, command: outbox.Claimed, subject: str | None = None, **known: object) -> None:
+    """Write down what is known of a refund beside it; None = no longer known. `subject`: with which deeds it goes out one after another."""
+    row = session.get_one(Command, command.id, populate_existing=True)
+    row.payload = {name: value for name, value in {**row.payload, **known}.items() if value is not None}
+    row.subject = subject or row.subject
 
 
 # --- the marketplace's returns ---------------------------------------------------------------------------------------------------

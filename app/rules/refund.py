@@ -90,6 +90,11 @@ class Allocation:
         return tuple(share for share in self.shares if share.deed == "refund")
 
     @property
+    def by_amount(self) -> tuple[Share, ...]:
+        """Shares to be refunded by amount where accepting a return moves no money."""
+        return tuple(share for share in self.shares if share.deed in {"refund", "accept_return"})
+
+    @property
     def settled(self) -> int:
         """Minor units that the marketplace has refunded already (cancelled or returned pieces): only booked, nothing is sent."""
         return sum(share.amount for share in self.shares if share.deed == "none")

@@ -45,6 +45,7 @@ TOLD: Final = frozenset({400, 401, 403, 404, 409, 410, 422})
 
 _AUTH_PATH: Final = "/auth/realms/maas/protocol/openid-connect/token"
 _SENT: Final = frozenset({m.PieceState.SHIPPED, m.PieceState.DELIVERED, m.PieceState.RETURNED})
+_OVER: Final = frozenset({m.PieceState.CANCELLED, m.PieceState.RETURNED})
 
 Query = Sequence[tuple[str, str]]
 
@@ -537,16 +538,30 @@ class CdiscountClient:
 
     def read_refunded(self, piece_id: str) -> int:
         """Cents given back on the whole order, also what is only taken: gestures, and lines cancelled or asked to be cancelled."""
+        return sum(self._given_back(piece_id))
+
+    def read_undecided(self, piece_id: str) -> int:
+        """Cents of the whole order that are only asked for: lines that are not cancelled yet, gestures that nobody has accepted."""
+        return self._given_back(piece_id)[1]
+
+    def _given_back(self, piece_id: str) -> tuple[int, int]:
+        """(decided, asked for) in cents."""
         order_id = t.ids(piece_id)[0]
         data = self._order("order", order_id)
         if data is None:
-            return 0
+            return 0, 0
         asked = self._asked_for(order_id)
-        total = sum(t.line_total(line) for line in t.seller_lines(data) if _is_given_back(data, line, asked))
+        done = waits = 0
+        for line in t.seller_lines(data):
+            if t.line_state(data, line) in _OVER:
+                done += t.line_total(line)
+            elif _is_asked_for(line, asked):
+                waits += t.line_total(line)
         query = [("orderId", order_id)]
         for body in self.leaves("gestures", "/order-commercial-gesture-requests", query, expect=(404,)):
-            total += t.gestures(body, order_id)
-        return total
+            given, open_ones = t.gestures(body, order_id)
+            done, waits = done + given, waits + open_ones
+        return done, waits
 
     # --- returns -------------------------------------------------------------------------------------------------------------
 
@@ -900,15 +915,14 @@ def _cancelled_before(data: t.Json, line: t.Json, piece: str, asked: set[str]) -
     if state in _SENT:
         why = m.Reason("cancel.not_possible", {"marketplace": t.NAME, "message": str(line.get("status"))})
         return m.PieceAnswer(piece, ok=False, state=state, reason=why)
-    if line.get("status") == "CancelRequest" or asked & {"*", t.line_id(line)}:
+    if _is_asked_for(line, asked):
         return m.PieceAnswer(piece, ok=True, already=True, pending=True)
     return None
 
 
-def _is_given_back(data: t.Json, line: t.Json, asked: set[str]) -> bool:
-    """A line whose money went back, or is asked to go back."""
-    over = t.line_state(data, line) in {m.PieceState.CANCELLED, m.PieceState.RETURNED}
-    return over or line.get("status") == "CancelRequest" or bool(asked & {"*", t.line_id(line)})
+def _is_asked_for(line: t.Json, asked: set[str]) -> bool:
+    """A line that somebody wants cancelled."""
+    return line.get("status") == "CancelRequest" or bool(asked & {"*", t.line_id(line)})
 
 
 def _all(pieces: Iterable[str], like: m.PieceAnswer) -> tuple[m.PieceAnswer, ...]:

@@ -26,6 +26,7 @@ CAPABILITIES = Capabilities(
     partial_cancel=True,
     refund_amounts=True,
     refund_readable=True,
+    return_pays=False,
     acceptance="pieces",
     ship_without_tracking="yes",
     holiday="closed_dates",

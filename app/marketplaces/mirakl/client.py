@@ -5,7 +5,7 @@ imports that are taken and fail later, and deeds whose answer got lost. What can
 
 - accept, ship, cancel: yes, by `read_pieces`; a repeat that finds the order further on is read as "already".
 - refund: yes, by `read_refunded`, for the whole line.
-- accept_return: yes; a repeat finds the return decided and the line's refund grown.
+- accept_return: yes; a repeat finds the return decided. It moves no money: that is a refund of its own.
 """
 
 from __future__ import annotations
@@ -525,15 +525,10 @@ class MiraklClient:
         """
         order_id, line_id, _ = t.piece_parts(piece_id)
         row = self._one(order_id)
-        return self._pay(piece_id, row, t.find_line(row, line_id), amount, reason, 0)
-
-    def _pay(
-        self, piece_id: str, order: t.Json, line: t.Json, amount: int, reason: str, quantity: int
-    ) -> m.PieceAnswer:
         known = self._reference("reasons", "/reasons", "reasons")
         try:
             code = t.reason_code(known, "REFUND", reason, self._settings.get("refund_reasons") or {})
-            body = t.refund_body(order, line, amount, reason, code, quantity)
+            body = t.refund_body(row, t.find_line(row, line_id), amount, reason, code)
             self._call("refund", "PUT", "/orders/refund", body=body, deed=True)
         except Unauthorised:
             raise
@@ -609,46 +604,34 @@ class MiraklClient:
         return found
 
     def accept_return(self, return_piece_id: str) -> m.PieceAnswer:
-        """Agree to a return that waits for it (RT21), or say that its goods have come (RT25), and pay the buyer back for this piece (OR28).
+        """Agree to a return that waits for it (RT21), or say that its goods have come (RT25). A return all of whose pieces are accepted is closed.
 
-        Mirakl itself never pays for a return. What the line had given back before is remembered, so that a repeat pays nothing twice. A return
-        of which everything is paid back is closed.
+        Mirakl itself never pays for a return: the money is a refund (OR28) of the amount that the shop gave (Capabilities.return_pays).
         """
-        return_id, line_id, number = t.piece_parts(return_piece_id)
-        if return_piece_id in self._paid(return_id):
+        return_id = t.piece_parts(return_piece_id)[0]
+        if return_piece_id in self._let_in_before(return_id):
             return m.PieceAnswer(return_piece_id, ok=True, already=True)
         back = self._return_now(return_id)
-        pieces = sum(quantity for _, quantity in t.return_lines(back))
         refused = self._let_in(return_piece_id, str(back.get("state")))
         if refused is not None:
             return refused
-        order = self._one(t.return_order(back))
-        line = t.find_line(order, line_id)
-        due = t.piece_goods(order, line, number)
-        before = self._door.kept.get(
-            f"returned:{return_piece_id}", lambda: (t.given_back(order, line, "refunds")[0], HINTED)
-        )
-        if due < 1 or t.given_back(order, line, "refunds")[0] >= before + due:
-            answer = m.PieceAnswer(return_piece_id, ok=True, already=True)
-        else:
-            answer = self._pay(return_piece_id, order, line, due, "return", 1)
-        if answer.ok:
-            self._note_paid(back, return_piece_id, pieces)
-        return answer
+        self._note_let_in(back, return_piece_id)
+        return m.PieceAnswer(return_piece_id, ok=True)
 
-    def _paid(self, return_id: str) -> list[str]:
-        found: list[str] = self._door.kept.peek(f"paid:{return_id}") or []
+    def _let_in_before(self, return_id: str) -> list[str]:
+        found: list[str] = self._door.kept.peek(f"let_in:{return_id}") or []
         return found
 
-    def _note_paid(self, back: t.Json, return_piece_id: str, pieces: int) -> None:
-        """When this was the last of all `pieces` of a return whose goods are here: all of it is as it should be (RT26), and the return is closed (RT27).
+    def _note_let_in(self, back: t.Json, return_piece_id: str) -> None:
+        """When this was the last piece of a return whose goods are here: all of it is as it should be (RT26), and the return is closed (RT27).
 
-        The money has been paid, so whatever is wrong here only leaves the return open at the operator: a person may close it there.
+        The return is accepted, so whatever is wrong here only leaves it open at the operator: a person may close it there.
         """
         return_id = t.piece_parts(return_piece_id)[0]
-        paid = [*self._paid(return_id), return_piece_id]
-        self._door.kept.keep(f"paid:{return_id}", paid, HINTED)
-        if len(paid) < pieces or not pieces or back.get("state") == t.WAITS:
+        accepted = {*self._let_in_before(return_id), return_piece_id}
+        self._door.kept.keep(f"let_in:{return_id}", sorted(accepted), HINTED)
+        pieces = sum(quantity for _, quantity in t.return_lines(back))
+        if len(accepted) < pieces or not pieces or back.get("state") == t.WAITS:
             return
         for operation, path, body in (
             ("compliant_return", "/returns/compliance", t.compliance_body(back)),
@@ -665,7 +648,7 @@ class MiraklClient:
         raise Refused("partner.not_found", partner=t.NAME, message=return_id)
 
     def _let_in(self, piece_id: str, state: str) -> m.PieceAnswer | None:
-        """Mirakl decides about whole returns, so a second piece of one finds it decided. None when its goods may be paid back."""
+        """Mirakl decides about whole returns, so a second piece of one finds it decided. None when it is accepted."""
         return_id = t.piece_parts(piece_id)[0]
         if state == "WAITING_ACCEPTANCE":
             body: dict[str, object] = {"returns": [{"id": return_id, "accepted": True}]}

@@ -666,16 +666,7 @@ def given_back(data: Json, line: Json, *kinds: str) -> tuple[int, int]:
     return goods, shipping
 
 
-def piece_goods(data: Json, line: Json, number: int) -> int:
-    """What a piece cost, gross and without shipping; less when the line has not so much left to give back."""
-    money = amounts(data, line)
-    left = money.gross_goods - given_back(data, line, "refunds", "cancelations")[0]
-    return max(0, min(share(money.gross_goods, _count(line.get("quantity")) or 1, number), left))
-
-
-def refund_body(
-    data: Json, line: Json, amount: int, our_reason: str, code: str, quantity: int = 0
-) -> dict[str, object]:
+def refund_body(data: Json, line: Json, amount: int, our_reason: str, code: str) -> dict[str, object]:
     """OR28 for one line: `amount` gross minor units, of the goods first and then of their shipping; for "postage" the other way round.
 
     Refused for less than one, and for more than is left of the line.
@@ -695,8 +686,7 @@ def refund_body(
         "order_line_id": _text(line, "order_line_id"),
         "amount": major(goods_part, money.currency),
         "shipping_amount": major(shipping_part, money.currency),
-        # "Informative only" (OR28): the amounts count.
-        "quantity": quantity,
+        "quantity": 0,  # "Informative only" (OR28): the amounts count.
         "reason_code": code,
         "currency_iso_code": money.currency,
     }

@@ -283,14 +283,15 @@ def test_requests_that_were_refused_do_not_count(rows: list[Any], lines: set[str
     assert t.requested_lines({"items": rows}) == lines
 
 
-def test_gestures_of_other_orders_and_refused_ones_do_not_count() -> None:
+def test_gestures_of_other_orders_and_refused_ones_do_not_count_and_others_wait() -> None:
     rows = [
         {"orderId": "26A", "amount": Decimal("2.5"), "status": "Accepted"},
         {"orderId": "26B", "amount": 9},
         {"orderId": "26A", "amount": 1, "status": "Refused"},
+        {"orderId": "26A", "amount": 2, "status": "Pending"},
         {"amount": 1},
     ]
-    assert t.gestures({"items": rows}, "26A") == 350
+    assert t.gestures({"items": rows}, "26A") == (350, 200)
 
 
 # --- offers -----------------------------------------------------------------------------------------------------------------
