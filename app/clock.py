@@ -23,6 +23,7 @@ from app.extensions import db
 from app.flows import (
     compare_money,
     label_sender,
+    order_cancelled,
     order_placed,
     order_shipped,
     parcel_seen,
@@ -81,7 +82,8 @@ def sweep(now: datetime, *, purge: bool = False) -> bool:
         if not guard.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar():
             return False
         try:
-            for part in (after_a_wrong_clock, *PARTS, forget) if purge else PARTS:
+            seldom = (after_a_wrong_clock, *PARTS, look_at_cancellations, forget)
+            for part in seldom if purge else PARTS:
                 _take_turn(part, now)
         finally:
             guard.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
@@ -228,6 +230,15 @@ def alarm_before_deadlines(session: Session, now: datetime) -> None:
         order = session.scalar(select(Order).where(Order.id == order_id).with_for_update(skip_locked=True))
         if order is not None:
             order_shipped.deadline_is_near(session, order, now)
+        session.commit()
+
+
+def look_at_cancellations(session: Session, now: datetime) -> None:
+    """Cancellations that a marketplace has taken and not carried out in hours (C6); each order in a transaction of its own."""
+    for order_id in order_cancelled.not_done(session, now):
+        order = session.scalar(select(Order).where(Order.id == order_id).with_for_update(skip_locked=True))
+        if order is not None:
+            order_cancelled.counts_again(session, order, now)
         session.commit()
 
 

@@ -7,17 +7,21 @@ What may go wrong: the parcel has left already. Then nothing is cancelled and a 
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
-from app.models import Connection, Order, OrderLine, OrderPiece, Refund
-from app.registry import MarketplaceClient, ShopClient
-from app.rules import status
-from app.rules.refund import reason_word
-from app.story import close_case, order_case, tell
+from app.models import Command, Connection, Order, OrderLine, OrderPiece, Refund
+from app.registry import MarketplaceClient, ShopClient, provider
+from app.rules import status, waiting
+from app.rules.refund import PieceTruth, in_one_go, reason_word
+from app.story import close_case, close_cases, order_case, tell
 
 OPEN = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 
@@ -55,6 +59,39 @@ def ask_marketplace(session: Session, order: Order, pieces: list[OrderPiece], re
     tell(session, order, "cancel.by_shop", pieces=len(pieces))
 
 
+def not_done(session: Session, now: datetime, limit: int = 200) -> list[int]:
+    """Ids of orders with a cancellation that the marketplace took hours ago and has not carried out (waiting.CANCELLED_WITHIN)."""
+    query = (
+        select(Command.order_id)
+        .join(Connection, Connection.id == Command.connection_id)
+        .join(OrderPiece, OrderPiece.order_id == Command.order_id)
+        .where(
+            _taken(now),
+            Connection.state == "active",  # whoever is not asked cannot tell what was done
+            OrderPiece.cancel_asked_by == "shop",
+            OrderPiece.state.in_(OPEN),
+        )
+    )
+    return [found for found in session.scalars(query.distinct().limit(limit)) if found is not None]
+
+
+def counts_again(session: Session, order: Order, now: datetime) -> None:
+    """Nobody waits any longer for the cancellation of these pieces of a locked order: they are to be shipped, and a person has to know."""
+    taken = session.scalars(select(Command.payload).where(Command.order_id == order.id, _taken(now)))
+    named = {piece for payload in taken for piece in payload["pieces"]}
+    for piece in _pieces(session, order):
+        if piece.id in named and piece.state in OPEN and piece.cancel_asked_by == "shop":
+            piece.cancel_asked_by = None
+            part = f"cancel/{piece.external_id}"
+            order_case(session, order, "cancel.not_done", part=part, piece=piece.external_id)
+            tell(session, order, "cancel.not_done", piece=piece.external_id)
+
+
+def _taken(now: datetime) -> ColumnElement[bool]:
+    over = Command.done_at < now - waiting.CANCELLED_WITHIN
+    return and_(Command.kind == "cancel", Command.state == "done", over)
+
+
 def from_marketplace(session: Session, order: Order) -> bool:
     """Pieces that the marketplace shows as cancelled and that the shop does not know about yet. Answers whether any piece is cancelled by now:
     a parcel may have waited for that.
@@ -70,7 +107,13 @@ def _tell_shop(session: Session, order: Order, news: list[OrderPiece]) -> None:
     """Stop the parcel, when nothing is left of it, and cancel these pieces in the shop."""
     for piece in news:
         piece.cancel_asked_by = "marketplace"
+    kept = [f"order/{order.id}/cancel/{piece.external_id}" for piece in news]
+    close_cases(session, account_id=order.account_id, subjects=kept)
     tell(session, order, "cancel.by_marketplace", pieces=len(news), reason=news[0].marketplace_reason)
+    # A cancellation that the shop began, and that came late, is in the shop already; a line is not to be taken back there twice.
+    news = [piece for piece in news if not _is_in_shop(order, piece)]
+    if not news:
+        return
     if order.shop_id is None or not (
         order.shop_order_id or outbox.is_written(session, order, "order.create")
     ):
@@ -100,7 +143,7 @@ def deliver_to_marketplace(
         else {}
     )
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
-    refused = None
+    refused, left = None, []
     for piece in _by_id(session, command.payload["pieces"]):
         if piece.external_id in truth:
             piece.state = status.piece_after(m.PieceState(piece.state), truth[piece.external_id].state)
@@ -128,21 +171,49 @@ def deliver_to_marketplace(
                 part=f"piece/{piece.external_id}",
                 piece=piece.external_id,
             )
-            _refund_instead(session, order, piece, command.payload.get("refund"))
+            left.append(piece)
+    if left and command.payload.get("refund") is not None:
+        can = provider(marketplace.provider).can(marketplace.settings)
+        refund = session.get_one(Refund, command.payload["refund"])
+        _refund_instead(session, order, left, refund, in_lines=can.refund_lines)
     if refused is None:
         tell(session, order, "cancel.confirmed", command_id=command.id, pieces=len(pieces))
     return Delivered({"pieces": len(answers)}, refused)
 
 
-def _refund_instead(session: Session, order: Order, piece: OrderPiece, refund_id: int | None) -> None:
-    """A refund object asked for this cancellation, and the piece has left: the buyer gets the amount of the object (K8)."""
-    refund = session.get(Refund, refund_id) if refund_id is not None else None
-    shares = refund.allocation.get("shares", []) if refund is not None else []
-    for piece_id, amount, _ in shares:
-        if refund is not None and piece_id == piece.id:
-            payload = {"piece": piece.id, "amount": amount, "reason": reason_word(refund.reason)}
-            key = f"refund:{refund.id}:{piece.id}"
-            outbox.write_for_order(session, order, order.connection_id, "refund", key, payload)
+def _refund_instead(
+    session: Session, order: Order, left: list[OrderPiece], refund: Refund, *, in_lines: bool
+) -> None:
+    """A refund object asked for this cancellation, and these pieces have left: the buyer gets the amounts of the object (K8)."""
+    gone = {piece.id for piece in left}
+    shares = {piece: amount for piece, amount, _ in refund.allocation.get("shares", []) if piece in gone}
+    deeds = [[piece] for piece in shares]
+    if in_lines:
+        deeds = in_one_go(shares, _lines_without(session, order, shares))
+    for together in deeds:
+        payload: dict[str, Any] = {"piece": together[0], "amount": sum(shares[each] for each in together)}
+        payload |= {"reason": reason_word(refund.reason)} | (
+            {"pieces": together} if len(together) > 1 else {}
+        )
+        key = f"refund:{refund.id}:{together[0]}"
+        outbox.write_for_order(session, order, order.connection_id, "refund", key, payload)
+
+
+def _lines_without(session: Session, order: Order, shares: Mapping[int, int]) -> list[list[PieceTruth]]:
+    """The lines of the order as they were before these shares of a refund were booked on their pieces."""
+    lines: dict[int, list[PieceTruth]] = {}
+    for piece in _pieces(session, order):
+        before = piece.refunded - shares.get(piece.id, 0)
+        truth = PieceTruth(
+            piece.id,
+            m.PieceState(piece.state),
+            piece.price + piece.shipping_price,
+            before,
+            return_open=False,
+            goods=piece.price,
+        )
+        lines.setdefault(piece.line_id, []).append(truth)
+    return list(lines.values())
 
 
 def deliver_to_shop(
@@ -199,6 +270,10 @@ def _command_shop(session: Session, order: Order, kind: str, pieces: list[OrderP
         f"{kind}:{pieces[0].id}",
         {"pieces": [piece.id for piece in pieces]},
     )
+
+
+def _is_in_shop(order: Order, piece: OrderPiece) -> bool:
+    return order.shop_status == m.ShopStatus.CANCELLED or 0 < piece.price <= piece.refunded
 
 
 def _nothing_left(session: Session, order: Order) -> bool:

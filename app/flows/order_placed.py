@@ -202,6 +202,8 @@ def _address(address: m.Address) -> dict[str, Any]:
 def _move(session: Session, piece: OrderPiece, seen: m.PieceSeen) -> None:
     """A look moves a piece forward, never back (rules.status). The stock it held is given back when it will not be needed."""
     before, after = m.PieceState(piece.state), status.piece_after(m.PieceState(piece.state), seen.state)
+    if piece.raw_state != seen.raw_state and before in LANDS:
+        _cancellation_asked(session, piece, seen)
     piece.raw_state, piece.marketplace_reason = seen.raw_state, seen.reason or piece.marketplace_reason
     piece.ship_by = seen.ship_by or piece.ship_by
     if after is before:
@@ -221,6 +223,22 @@ def _move(session: Session, piece: OrderPiece, seen: m.PieceSeen) -> None:
         _understood(session, order, piece)
     if after is m.PieceState.CANCELLED:
         reservations.release(session, [piece.id])
+
+
+def _cancellation_asked(session: Session, piece: OrderPiece, seen: m.PieceSeen) -> None:
+    """A buyer asks to cancel what may be packed already: whoever packs it must read that at once (C6). Or the marketplace has decided by now."""
+    order, line = session.get_one(Order, piece.order_id), session.get_one(OrderLine, piece.line_id)
+    part, code = f"cancel_asked/{line.id}", "cancel.asked_by_buyer"
+    if not seen.cancel_asked:
+        close_case(session, account_id=order.account_id, subject=f"order/{order.id}/{part}", code=code)
+    elif piece.cancel_asked_by is None:
+        order_case(session, order, code, part=part, title=line.title)
+        payload = {"code": code, "params": {"title": line.title}}
+        key = f"note:{part}"
+        if order.shop_id is not None and outbox.write_for_order(
+            session, order, order.shop_id, "order.note", key, payload
+        ):
+            tell(session, order, code, title=line.title)
 
 
 def _understood(session: Session, order: Order, piece: OrderPiece) -> None:

@@ -13,6 +13,10 @@ Policy = Literal["never", "special_carrier", "yes"]
 # A person needs part of a working day to find out why there is no number yet.
 ALARM_BEFORE_DEADLINE = timedelta(hours=4)
 
+# A cancellation that a marketplace only takes is done within minutes at most of them; whoever still shows the piece as to be shipped
+# after a quarter of a day has refused it, or somebody there has to decide.
+CANCELLED_WITHIN = timedelta(hours=6)
+
 
 @dataclass(frozen=True)
 class ShipWithout:
