@@ -169,7 +169,7 @@ def test_redis_away_and_the_event_is_stored_and_answered(
     monkeypatch.setitem(app.config, "REDIS_URL", "redis://127.0.0.1:1/0")
     began = time.monotonic()
     assert sender.post(1) == 202
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert sender.states() == {"due": 1}
     assert sweep(), "a clock without Redis goes on looking"
 
@@ -567,7 +567,7 @@ def test_another_clock_takes_over_when_the_first_dies(sender: Sender, redis_url:
         executioner.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
     first.invalidate()
     first.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not sweep():
         assert time.monotonic() < deadline
         time.sleep(0.01)
