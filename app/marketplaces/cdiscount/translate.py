@@ -95,7 +95,18 @@ GESTURES: Final = {
     "other": "Geste commercial",
 }
 
-_REFUSED_REQUEST: Final = ("refus", "reject", "declin", "abort", "fail", "error")
+_REFUSED_REQUEST: Final = ("refus", "reject", "declin", "abort", "fail", "error", "invalid")
+_ACCEPTED_REQUEST: Final = (
+    "accept",
+    "approv",
+    "valid",
+    "done",
+    "complet",
+    "success",
+    "paid",
+    "refunded",
+    "closed",
+)
 
 
 # --- problems --------------------------------------------------------------------------------------------------------
@@ -508,15 +519,21 @@ def requested_lines(body: object) -> set[str]:
     return found
 
 
-def gestures(body: object, order_id_wanted: str) -> int:
-    """Cents of the commercial gestures for this order that were not refused."""
-    total = 0
+def gestures(body: object, order_id_wanted: str) -> tuple[int, int]:
+    """Cents of the commercial gestures for this order: accepted, and neither accepted nor refused so far. Their words are not documented; a
+    gesture without any counts as accepted.
+    """
+    done = waits = 0
     for each in rows(body):
         state = folded(_text(each, "status", "state"))
         mine = _text(each, "orderId", "orderSellerId") in {"", order_id_wanted}
         if mine and not any(word in state for word in _REFUSED_REQUEST):
-            total += minor(each.get("amount"), "gesture.amount")
-    return total
+            amount = minor(each.get("amount"), "gesture.amount")
+            if not state or any(word in state for word in _ACCEPTED_REQUEST):
+                done += amount
+            else:
+                waits += amount
+    return done, waits
 
 
 def gesture_body(order: str, amount: int, our_reason: str) -> dict[str, object]:
