@@ -411,6 +411,7 @@ def test_an_event_that_fails_ten_times_is_dead_and_shown(
 def test_a_command_that_fails_ten_times_is_dead_and_shown(world: World) -> None:
     world.product("TEE-001", ASSAM)
     world.work()
+    world.bridge.config["SHOPBRIDGE_RETRY_SCALE"] = 1  # one try for each time that the worker is called
     world.shop_app.extensions["faults"].add(Fault("status", path="/wp-json", status=503, count=-1))
     world.order(("TEE-001", 1, 790))
     world.ask()
