@@ -42,6 +42,7 @@ class Capabilities:
     refund_amounts: bool = False
     refund_readable: bool = False  # `read_refunded` is there: a refund of unknown outcome may be looked up
     refund_shown_by_piece: bool = False  # False: `read_refunded` shows a sum of the piece's line or order
+    refund_lines: bool = False  # `refund` takes all pieces of a line together, and wants to: a line is paid back as a whole or only in part
     refund_decided_later: bool = False  # `read_undecided` is there: `refund` may be answered `pending`
     # `accept_order` is there: piece by piece, of the whole order only, or just as notice that the order has arrived (never refused).
     acceptance: Literal["none", "notice", "order", "pieces"] = "none"
@@ -186,6 +187,13 @@ class ShowsRefunds(Protocol):
 
     def read_refunded(self, piece_id: str) -> int:
         """Minor units refunded so far, of the piece or of the smallest thing around it that the marketplace shows (line, order)."""
+
+
+class RefundsLines(Protocol):
+    """A marketplace that pays a line back as a whole (Capabilities.refund_lines)."""
+
+    def refund(self, piece_id: str, amount: int, reason: str, together: Sequence[str] = ()) -> m.PieceAnswer:
+        """`together`: all pieces that are given back in one go, `piece_id` among them; `amount` is for all of them."""
 
 
 class DecidesRefundsLater(ShowsRefunds, Protocol):

@@ -7,7 +7,9 @@ What may go wrong: the parcel has left already. Then nothing is cancelled and a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
@@ -16,9 +18,9 @@ from app import messages as m
 from app import outbox, reservations
 from app.delivery import Delivered
 from app.models import Command, Connection, Order, OrderLine, OrderPiece, Refund
-from app.registry import MarketplaceClient, ShopClient
+from app.registry import MarketplaceClient, ShopClient, provider
 from app.rules import status, waiting
-from app.rules.refund import reason_word
+from app.rules.refund import PieceTruth, in_one_go, reason_word
 from app.story import close_case, close_cases, order_case, tell
 
 OPEN = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
@@ -141,7 +143,7 @@ def deliver_to_marketplace(
         else {}
     )
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
-    refused = None
+    refused, left = None, []
     for piece in _by_id(session, command.payload["pieces"]):
         if piece.external_id in truth:
             piece.state = status.piece_after(m.PieceState(piece.state), truth[piece.external_id].state)
@@ -169,21 +171,49 @@ def deliver_to_marketplace(
                 part=f"piece/{piece.external_id}",
                 piece=piece.external_id,
             )
-            _refund_instead(session, order, piece, command.payload.get("refund"))
+            left.append(piece)
+    if left and command.payload.get("refund") is not None:
+        can = provider(marketplace.provider).can(marketplace.settings)
+        refund = session.get_one(Refund, command.payload["refund"])
+        _refund_instead(session, order, left, refund, in_lines=can.refund_lines)
     if refused is None:
         tell(session, order, "cancel.confirmed", command_id=command.id, pieces=len(pieces))
     return Delivered({"pieces": len(answers)}, refused)
 
 
-def _refund_instead(session: Session, order: Order, piece: OrderPiece, refund_id: int | None) -> None:
-    """A refund object asked for this cancellation, and the piece has left: the buyer gets the amount of the object (K8)."""
-    refund = session.get(Refund, refund_id) if refund_id is not None else None
-    shares = refund.allocation.get("shares", []) if refund is not None else []
-    for piece_id, amount, _ in shares:
-        if refund is not None and piece_id == piece.id:
-            payload = {"piece": piece.id, "amount": amount, "reason": reason_word(refund.reason)}
-            key = f"refund:{refund.id}:{piece.id}"
-            outbox.write_for_order(session, order, order.connection_id, "refund", key, payload)
+def _refund_instead(
+    session: Session, order: Order, left: list[OrderPiece], refund: Refund, *, in_lines: bool
+) -> None:
+    """A refund object asked for this cancellation, and these pieces have left: the buyer gets the amounts of the object (K8)."""
+    gone = {piece.id for piece in left}
+    shares = {piece: amount for piece, amount, _ in refund.allocation.get("shares", []) if piece in gone}
+    deeds = [[piece] for piece in shares]
+    if in_lines:
+        deeds = in_one_go(shares, _lines_without(session, order, shares))
+    for together in deeds:
+        payload: dict[str, Any] = {"piece": together[0], "amount": sum(shares[each] for each in together)}
+        payload |= {"reason": reason_word(refund.reason)} | (
+            {"pieces": together} if len(together) > 1 else {}
+        )
+        key = f"refund:{refund.id}:{together[0]}"
+        outbox.write_for_order(session, order, order.connection_id, "refund", key, payload)
+
+
+def _lines_without(session: Session, order: Order, shares: Mapping[int, int]) -> list[list[PieceTruth]]:
+    """The lines of the order as they were before these shares of a refund were booked on their pieces."""
+    lines: dict[int, list[PieceTruth]] = {}
+    for piece in _pieces(session, order):
+        before = piece.refunded - shares.get(piece.id, 0)
+        truth = PieceTruth(
+            piece.id,
+            m.PieceState(piece.state),
+            piece.price + piece.shipping_price,
+            before,
+            return_open=False,
+            goods=piece.price,
+        )
+        lines.setdefault(piece.line_id, []).append(truth)
+    return list(lines.values())
 
 
 def deliver_to_shop(

@@ -24,6 +24,7 @@ from app.registry import (
     Capabilities,
     DecidesRefundsLater,
     MarketplaceClient,
+    RefundsLines,
     ShopClient,
     ShowsRefunds,
     provider,
@@ -205,7 +206,8 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
             select(Return).where(Return.order_id == order.id, Return.state.in_(WAITING))
         )
     }
-    plan = rules.allocate(seen, _truth(session, order, set(open_returns)))
+    truth = _truth(session, order, set(open_returns))
+    plan = rules.allocate(seen, truth)
     pieces = {
         piece.id: piece
         for piece in session.scalars(select(OrderPiece).where(OrderPiece.order_id == order.id))
@@ -217,12 +219,20 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
     tell(
         session, order, "refund.by_shop", amount=seen.amount, currency=seen.currency, refund=seen.external_id
     )
-    pays = _return_pays(session, order) if plan.accept_returns else True
-    for share in plan.refunds if pays else plan.by_amount:
-        word = rules.reason_word(seen.reason) if share.deed == "refund" else "return"
-        payload = {"piece": share.piece_id, "amount": share.amount, "reason": word}
+    can = _can(session, order)
+    pays = can.return_pays
+    shares = {share.piece_id: share for share in (plan.refunds if pays else plan.by_amount)}
+    given = {piece_id: share.amount for piece_id, share in shares.items()}
+    for together in (
+        rules.in_one_go(given, [line.pieces for line in truth])
+        if can.refund_lines
+        else [[piece_id] for piece_id in shares]
+    ):
+        word = rules.reason_word(seen.reason) if shares[together[0]].deed == "refund" else "return"
+        payload: dict[str, Any] = {"piece": together[0], "amount": sum(given[each] for each in together)}
+        payload |= {"reason": word} | ({"pieces": together} if len(together) > 1 else {})
         outbox.write_for_order(
-            session, order, order.connection_id, "refund", f"refund:{refund.id}:{share.piece_id}", payload
+            session, order, order.connection_id, "refund", f"refund:{refund.id}:{together[0]}", payload
         )
     for piece_id in plan.accept_returns:
         row = open_returns[piece_id]
@@ -248,9 +258,9 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
         )
 
 
-def _return_pays(session: Session, order: Order) -> bool:
+def _can(session: Session, order: Order) -> Capabilities:
     marketplace = session.get_one(Connection, order.connection_id)
-    return provider(marketplace.provider).can(marketplace.settings).return_pays
+    return provider(marketplace.provider).can(marketplace.settings)
 
 
 def _cancel(session: Session, order: Order, refund: Refund, pieces: list[OrderPiece]) -> None:
@@ -321,6 +331,11 @@ def _refunded(
             return m.PieceAnswer(piece, False, reason=m.Reason("refund.refused_later"))
     elif can.refund_readable:
         _note_before(session, command, can, cast("ShowsRefunds", client), piece)
+    if together := payload.get("pieces"):
+        mine = select(OrderPiece.external_id).where(OrderPiece.id.in_(together)).order_by(OrderPiece.id)
+        ids = session.scalars(mine).all()
+        session.commit()
+        return cast("RefundsLines", client).refund(piece, payload["amount"], payload["reason"], ids)
     return client.refund(piece, payload["amount"], payload["reason"])
 
 

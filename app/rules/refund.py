@@ -6,7 +6,7 @@ sums are exact, and what cannot be assigned beyond doubt is handed to a person.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,6 +110,21 @@ def allocate(refund: RefundSeen, lines: Sequence[LineTruth]) -> Allocation:
     if refund.by_bridge or refund.amount <= 0:
         return Allocation()
     return _Allocating(refund, lines).run()
+
+
+def in_one_go(given: Mapping[int, int], lines: Iterable[Sequence[PieceTruth]]) -> list[list[int]]:
+    """The pieces that are one deed where a marketplace pays lines back as a whole: all of a line of which nothing was given back before and
+    everything is now; of any other line each piece alone. `given`: piece -> minor units now.
+    """
+    deeds: list[list[int]] = []
+    for pieces in lines:
+        mine = [piece.id for piece in pieces if piece.id in given]
+        whole = all(
+            piece.id in given and not piece.refunded and given[piece.id] >= piece.goods_left
+            for piece in pieces
+        )
+        deeds += [mine] if whole and mine else [[piece] for piece in mine]
+    return deeds
 
 
 class _Allocating:

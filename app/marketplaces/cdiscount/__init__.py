@@ -14,6 +14,7 @@ CAN = Capabilities(
     partial_cancel=True,
     refund_amounts=True,
     refund_readable=True,
+    refund_lines=True,
     refund_decided_later=True,
     acceptance="order",
     ship_without_tracking="never",

@@ -482,9 +482,10 @@ class CdiscountClient:
             )
         return code
 
-    def refund(self, piece_id: str, amount: int, reason: str) -> m.PieceAnswer:
-        """Give the buyer `amount` cents. A line of one piece that is refunded whole is cancelled after shipping, everything else is a commercial
-        gesture, up to what Octopia allows (FACTS 2). Both can be read back (`read_refunded`); both are only taken at first.
+    def refund(self, piece_id: str, amount: int, reason: str, together: Sequence[str] = ()) -> m.PieceAnswer:
+        """Give the buyer `amount` cents, for this piece or for all pieces that are given back `together`. All of a line at once is cancelled after
+        shipping, which pays all of it; everything else is a commercial gesture, up to what Octopia allows (FACTS 2). Both can be read back
+        (`read_refunded`); both are only taken at first.
         """
         if isinstance(amount, bool) or amount < 1:
             raise Refused("refund.amount_invalid", amount=amount)
@@ -506,17 +507,21 @@ class CdiscountClient:
                 piece_id, False, state=state, reason=m.Reason("refund.more_than_paid", params)
             )
         try:
-            return self._pay_back(data, line, piece_id, amount, reason)
+            return self._pay_back(data, line, {piece_id, *together}, piece_id, amount, reason)
         except Unauthorised:
             raise
         except Refused as error:
             return m.PieceAnswer(piece_id, ok=False, reason=t.told(error))
 
-    def _pay_back(self, data: t.Json, line: t.Json, piece_id: str, amount: int, reason: str) -> m.PieceAnswer:
+    def _pay_back(
+        self, data: t.Json, line: t.Json, pieces: set[str], piece_id: str, amount: int, reason: str
+    ) -> m.PieceAnswer:
         order_id, (unit, shipping) = t.order_id(data), t.line_amounts(line)
-        if t.quantity(line) == 1 and reason != "postage" and amount in {unit, unit + shipping}:
+        goods = unit * t.quantity(line)
+        whole = pieces == {each.external_id for each in t.pieces_of(data, line)}
+        if whole and reason != "postage" and amount in {goods, goods + shipping}:
             code = self._code(t.status_of(data), reason)
-            self._request("refund", data, [line], code, shipping=amount == unit + shipping)
+            self._request("refund", data, [line], code, shipping=amount == goods + shipping)
             return m.PieceAnswer(piece_id, ok=True, pending=True)
         allowed = self._allowed(order_id)
         if amount > allowed:

@@ -76,7 +76,7 @@ class Conduct:
     tokens_per_hour: int = 500
     per_second: int = 100
     retry_after: int | None = 1
-    gesture_percent: int = 60
+    gesture_percent: int = 60  # our own guess: how much Octopia allows as a gesture is published nowhere
     reject_packages: int = 0  # so many packages are rejected whole
     refuse_requests: bool = False  # cancellations are decided against the seller
     lines_tell_requests: bool = True  # a line says CancelRequest until that is decided
