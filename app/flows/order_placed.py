@@ -143,22 +143,44 @@ def _root(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Order
 
 
 def _free_key(session: Session, marketplace: Connection, seen: m.OrderSeen) -> str:
-    """The key of this order, told apart where a second seller account of the same merchant has other pieces of the same buyer's order."""
+    """The key of this order, told apart where another connection of the merchant has one of the same number: a second seller account may have other
+    pieces of the same buyer's order, and operators that run the same software number each for itself (docs/decisions/0008).
+
+    Raises Refused("order.seen_twice") for the same pieces at the same address: that is one seller account connected twice.
+    """
     key = _key(marketplace, seen.external_id)
-    taken = session.scalar(
-        select(Order.id).where(
-            Order.account_id == marketplace.account_id,
-            Order.key == key,
-            Order.connection_id != marketplace.id,
-        )
-    )
-    ids = [piece.external_id for piece in seen.pieces]
-    same = select(OrderPiece.id).where(OrderPiece.order_id == taken, OrderPiece.external_id.in_(ids))
-    if taken is None:
+    others = _like(session, marketplace)
+    if not others:
         return key
+    query = select(Order.id, Order.connection_id, Order.key)
+    taken = session.execute(
+        query.where(Order.connection_id.in_(others), Order.external_id == seen.external_id)
+    ).all()
+    ids, address = [piece.external_id for piece in seen.pieces], _called_at(marketplace)
+    here = [row.id for row in taken if others[row.connection_id] == address]
+    same = select(OrderPiece.id).where(OrderPiece.order_id.in_(here), OrderPiece.external_id.in_(ids))
     if session.scalar(same.limit(1)) is not None:
         raise Refused("order.seen_twice", order=seen.external_id)
-    return _key(marketplace, f"{seen.external_id}:{min(ids)}")
+    owner = next((others[row.connection_id] for row in taken if row.key == key), None)
+    if owner is None:
+        return key
+    where = "" if owner == address else f"@{address}"
+    return _key(marketplace, f"{seen.external_id}:{min(ids)}{where}")
+
+
+def _like(session: Session, marketplace: Connection) -> dict[int, str]:
+    """The merchant's other connections of this provider, and where each is called."""
+    query = select(Connection).where(
+        Connection.account_id == marketplace.account_id,
+        Connection.provider == marketplace.provider,
+        Connection.id != marketplace.id,
+    )
+    return {each.id: _called_at(each) for each in session.scalars(query)}
+
+
+def _called_at(marketplace: Connection) -> str:
+    """One marketplace has one address for all its sellers."""
+    return provider(marketplace.provider).address(marketplace.settings) or ""
 
 
 def _key(marketplace: Connection, external_id: str) -> str:
