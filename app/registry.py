@@ -52,6 +52,7 @@ class Capabilities:
     new_offer_batch: int = 25  # new offers in one push: each may take several calls
     takes_numbers: bool = True  # False: a parcel of the seller's own carrier is told without its number, there is no place for one (eMAG)
     return_tracking: bool = False  # a parcel without the number of its return label is refused (OTTO)
+    return_tracking_carriers: frozenset[str] | None = None  # only the parcels of these carriers; None = all
     ship_without_tracking: Literal["never", "special_carrier", "yes"] = "never"
     holiday: Literal["stock_zero", "on_hold", "closed_dates"] = "stock_zero"
     price_basis: Literal["gross", "net"] = "gross"

@@ -101,7 +101,7 @@ def let_go(session: Session, order: Order) -> Shipment | None:
     if not held:
         return None
     can = _can(session, order)
-    ready = [each for each in held if each.return_number or not can.return_tracking]
+    ready = [each for each in held if each.return_number or not _wants_label(can, each)]
     for shipment in held:
         part = f"return/{shipment.tracking_number[:40]}"
         if shipment in ready:
@@ -323,7 +323,9 @@ def _send(session: Session, order: Order, shipment: Shipment, pieces: list[Order
     payload["shipment"] = shipment.id
     can = _can(session, order)
     # What joins a parcel that the marketplace knows already needs nothing more than that.
-    shipment.held = shipment.confirmed_at is None and (can.return_tracking or not can.partial_shipment)
+    shipment.held = shipment.confirmed_at is None and (
+        _wants_label(can, shipment) or not can.partial_shipment
+    )
     if not shipment.held:
         _tell_marketplace(session, order, payload, pieces)
 
@@ -369,6 +371,12 @@ def _rest_is_open(session: Session, order: Order) -> bool:
         OrderPiece.state.in_((m.PieceState.ANNOUNCED, *HERE)),
     )
     return session.scalar(rest.limit(1)) is not None
+
+
+def _wants_label(can: Capabilities, shipment: Shipment) -> bool:
+    """Whether this parcel may not be told without the number of its return label. A carrier that was only guessed excuses nobody."""
+    only = can.return_tracking_carriers if shipment.carrier_source == "shop" else None
+    return can.return_tracking and (only is None or shipment.carrier is None or shipment.carrier in only)
 
 
 def _release(session: Session, order: Order, shipment: Shipment, piece_ids: list[int]) -> None:

@@ -87,12 +87,13 @@ def _hold_against(session: Session, marketplace: Connection, offer: Offer, shown
     if shown.external_ref:
         offer.external_ref = shown.external_ref
     # A price that the marketplace cannot tell in our terms (without tax) stays as it was confirmed: nothing else need be sent for it.
-    known = (offer.confirmed or {}).get("price")
+    known = offer.confirmed or {}
     offer.confirmed = {
-        "price": known if shown.price is None else shown.price,
+        "price": known.get("price") if shown.price is None else shown.price,
         "stock": shown.stock,
         "handling_days": shown.handling_days,
         "on": shown.on,
+        "shipping_group": shown.shipping_group or known.get("shipping_group"),
         "raw_state": shown.raw_state,
     }
     offer.confirmed_at = datetime.now(UTC)

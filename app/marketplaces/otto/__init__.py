@@ -8,6 +8,7 @@ from typing import Any
 
 from app.marketplaces.otto.client import OttoClient
 from app.marketplaces.otto.settings import OttoSettings
+from app.marketplaces.otto.translate import PARCEL_CARRIERS
 from app.registry import Capabilities, Poll, Provider
 
 _HOSTS = {"live": "https://api.otto.market", "sandbox": "https://sandbox.api.otto.market"}
@@ -19,6 +20,7 @@ _PARCELS = Capabilities(
     refund_shown_by_piece=True,
     refund_decided_later=True,
     return_tracking=True,
+    return_tracking_carriers=PARCEL_CARRIERS,
     ship_without_tracking="never",
     holiday="stock_zero",
     price_basis="gross",

@@ -234,12 +234,17 @@ class OttoClient:
             for row in t.rows(body, "results")
         ]
 
-    def profile(self, wanted: str | None) -> str | None:
-        """The shipping profile of an offer: its own, the connection's, or the only one for this kind of delivery."""
-        if chosen := wanted or self._settings.get("shipping_group"):
+    def profile(self, wanted: str | None, delivery: str | None = None) -> str | None:
+        """The shipping profile of an offer: its own, the connection's, or the only one for this kind of delivery (`delivery`: the product's,
+        where it is another than the connection's).
+        """
+        usual, mine = self._settings["delivery_type"], self._settings.get("shipping_group")
+        delivery = delivery or usual
+        chosen = wanted or mine
+        if chosen and (delivery == usual or chosen != mine):
             return str(chosen)
         known = self._door.kept.get("profiles", lambda: (self._profiles(), 3600.0))
-        fitting = [str(each["id"]) for each in known if each["type"] == self._settings["delivery_type"]]
+        fitting = [str(each["id"]) for each in known if each["type"] == delivery]
         return fitting[0] if len(fitting) == 1 else None
 
     # --- orders ----------------------------------------------------------------------------------------------------------
@@ -347,12 +352,12 @@ class OttoClient:
         )
 
     def _return_key(self, shipment: m.ShipmentWanted) -> tuple[str, str] | m.Reason | None:
-        """Carrier and number of the return label; None where forwarders need none (FACTS 5)."""
+        """Carrier and number of the return label; None where forwarders need none (FACTS 5): a forwarder connection, or a forwarder's name."""
         told: dict[str, object] = {"marketplace": t.NAME, "partner": t.NAME}
         if not shipment.return_tracking_number:
             return (
                 m.Reason("ship.return_tracking_required", told)
-                if self._settings["delivery_type"] == "PARCEL"
+                if self._settings["delivery_type"] == "PARCEL" and shipment.carrier in t.PARCEL_CARRIERS
                 else None
             )
         code = (
@@ -907,12 +912,13 @@ class _Push:
         self._gone: set[str] = set()  # had a `moin`, and OTTO does not know them any more
         self._wrong: dict[str, m.OfferAnswer] = {}
         self._tasks: dict[str, list[str]] = {}
+        self._profiles: dict[str, str] = {}  # shipping profiles that were sent
         self._finished: set[str] = set()  # which steps went through
         self.anything_done = False
 
     def run(self) -> None:
         for offer in self._offers.values():
-            if why := self._client.objection(offer):
+            if why := self._client.objection(offer) or self._strange_delivery(offer):
                 self._refuse(offer.sku, why)
         self._look()
         self._stock()
@@ -980,15 +986,16 @@ class _Push:
     def _delivery(self) -> None:
         rows = {}
         for offer in self._open():
-            if self._is_new(offer) or not _delivery_differs(offer):
+            if self._is_new(offer) or not _delivery_differs(offer, self._group(offer)):
                 continue
-            profile = self._client.profile(offer.shipping_group)
+            profile = self._client.profile(offer.shipping_group, self._delivery_type(offer))
             if profile is None:
                 self._refuse(
                     offer.sku, m.Reason("otto.profile_missing", {"partner": t.NAME, "sku": offer.sku})
                 )
             else:
                 rows[offer.sku] = t.delivery_row(offer, profile)
+                self._profiles[offer.sku] = profile
         self._write("delivery", "/v1/availability/product-delivery-information", rows)
 
     def _write(self, operation: str, path: str, rows: Mapping[str, Mapping[str, object]]) -> None:
@@ -1056,16 +1063,38 @@ class _Push:
         found = self._found.get(offer.sku)
         if found is not None and t.verdict(found, None, live=self._client.live)[0] is m.OfferState.REFUSED:
             return True
-        return bool(self._settings.get("overwrite_products")) and (offer.was is None or not _differs(offer))
+        return bool(self._settings.get("overwrite_products")) and (
+            offer.was is None or not _differs(offer, self._group(offer))
+        )
+
+    def _values(self, offer: m.OfferWanted) -> dict[str, str]:
+        s = self._settings
+        mapping, categories = s.get("product_mapping") or t.DEFAULT_MAPPING, s.get("categories") or {}
+        return t.mapped(mapping, categories, offer.product, offer.title)
+
+    def _delivery_type(self, offer: m.OfferWanted) -> str | None:
+        """The product's own kind of delivery; None where the merchant maps none, and the connection's counts."""
+        if "delivery_type" not in (self._settings.get("product_mapping") or ()):
+            return None
+        return self._values(offer).get("delivery_type")
+
+    def _group(self, offer: m.OfferWanted) -> str | None:
+        """The shipping profile that is wanted by name, or because of the product's own kind of delivery; None: whichever fits."""
+        delivery = self._delivery_type(offer)
+        return self._client.profile(offer.shipping_group, delivery) if delivery else offer.shipping_group
+
+    def _strange_delivery(self, offer: m.OfferWanted) -> m.Reason | None:
+        told = self._delivery_type(offer)
+        if told is None or told in t.DELIVERY_TYPES:
+            return None
+        available = ", ".join(t.DELIVERY_TYPES)
+        return m.Reason("otto.delivery_type", {"sku": offer.sku, "value": told, "available": available})
 
     def _product(self, offer: m.OfferWanted) -> dict[str, object] | None:
         """The product's data, or None and why not. A product that OTTO has already stays on sale although our data has gaps."""
         client, s = self._client, self._settings
-        mapping, categories = s.get("product_mapping") or t.DEFAULT_MAPPING, s.get("categories") or {}
-        values = t.mapped(mapping, categories, offer.product, offer.title)
-        contact = t.Contact(
-            *(str(s.get(f"safety_{name}") or "") for name in ("name", "address", "region", "email", "url"))
-        )
+        values = self._values(offer)
+        contact = t.contact(values, s)
         known = client.category(values["category"]) if "category" in values else None
         brand = values.get("brand_id") or (client.brand_id(values["brand"]) if "brand" in values else None)
         why = self._product_trouble(offer, values, known, brand, contact)
@@ -1159,7 +1188,7 @@ class _Push:
             stock=stock,
             handling_days=offer.handling_days,
             on=offer.on,
-            shipping_group=offer.shipping_group,
+            shipping_group=self._profiles.get(sku, offer.shipping_group),
             raw_state=found.raw or None,
             state=state,
             reason=why,
@@ -1167,20 +1196,22 @@ class _Push:
         return m.OfferAnswer(sku, state is not m.OfferState.REFUSED, state, shown, why)
 
 
-def _delivery_differs(offer: m.OfferWanted) -> bool:
+def _delivery_differs(offer: m.OfferWanted, group: str | None) -> bool:
     was = offer.was
     if was is None or was.handling_days != offer.handling_days:
         return True
-    return offer.shipping_group is not None and was.shipping_group != offer.shipping_group
+    return group is not None and was.shipping_group != group
 
 
-def _differs(offer: m.OfferWanted) -> bool:
+def _differs(offer: m.OfferWanted, group: str | None) -> bool:
     """Whether a value of the offer itself differs from what is confirmed."""
     was = offer.was
     if was is None:
         return True
     stock = t.quantity_row(offer)["quantity"]
-    return was.price != offer.price or was.stock != stock or was.on is False or _delivery_differs(offer)
+    return (
+        was.price != offer.price or was.stock != stock or was.on is False or _delivery_differs(offer, group)
+    )
 
 
 def _item_of(order: t.Json | None, piece: str) -> t.Json | None:

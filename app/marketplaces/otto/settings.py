@@ -16,13 +16,13 @@ from app.marketplaces.otto.translate import (
     CONDITIONS,
     COUNTRIES,
     DEFAULT_MAPPING,
+    DELIVERY_TYPES,
     MAPPABLE,
     MOST_DELIVERY_DAYS,
     RETURN_CARRIERS,
     TICKS,
 )
 
-DELIVERY_TYPES: Final = ("PARCEL", "FORWARDER_PREFERREDLOCATION", "FORWARDER_CURBSIDE", "FORWARDER_HEAVYDUTY")
 _NEEDS: Final = {"self_app": ("client_id", "client_secret"), "legacy": ("username", "password")}
 
 
@@ -138,8 +138,8 @@ class OttoSettings(MarketplaceOptions):
         metadata={
             "label": _said("Lieferart", "Kind of delivery"),
             "help": _said(
-                "Paket oder Spedition. Pakete nimmt OTTO nur mit Retourensendungsnummer an.",
-                "Parcel or forwarder. OTTO takes parcels only with the number of a return label.",
+                "Paket oder Spedition. Pakete nimmt OTTO nur mit Retourensendungsnummer an. Wer beides verkauft, lässt „PARCEL“ und ordnet in den Artikeldaten delivery_type zu.",
+                "Parcel or forwarder. OTTO takes parcels only with the number of a return label. Who sells both leaves “PARCEL” and maps delivery_type in the product data.",
             ),
             "choices": list(DELIVERY_TYPES),
         },

@@ -63,6 +63,8 @@ REJECT_REASONS: Final = (
 )  # fmt: skip
 CONDITIONS: Final = ("A", "B", "C", "D", "E")
 RETURN_CARRIERS: Final = ("DHL", "GLS", "HERMES")
+# Our names of those who carry parcels; all others that OTTO knows are forwarders, whose goods need no return label (FACTS 5).
+PARCEL_CARRIERS: Final = frozenset({"dhl", "dhl_express", "dpd", "gls", "hermes", "ups"})
 VAT: Final = {"19": "FULL", "7": "REDUCED", "0": "FREE"}
 VAT_WORDS: Final = ("FULL", "REDUCED", "FREE", "NONE")
 
@@ -613,7 +615,7 @@ def delivery_row(offer: m.OfferWanted, profile: str) -> dict[str, object]:
 
 ATTRIBUTE: Final = "attribute:"
 # What a merchant may map beside attributes; the value names a field of the shop, or is "=constant". `vat` (FULL, REDUCED, FREE, NONE) and `image`
-# (an address) count where the shop tells nothing itself.
+# (an address) count where the shop tells nothing itself; `delivery_type` and `safety_*` count before the setting of the same name.
 MAPPABLE: Final = (
     "category",
     "brand",
@@ -625,7 +627,14 @@ MAPPABLE: Final = (
     "reference",
     "vat",
     "image",
+    "delivery_type",
+    "safety_name",
+    "safety_address",
+    "safety_email",
+    "safety_url",
+    "safety_region",
 )
+DELIVERY_TYPES: Final = ("PARCEL", "FORWARDER_PREFERREDLOCATION", "FORWARDER_CURBSIDE", "FORWARDER_HEAVYDUTY")
 DEFAULT_MAPPING: Final = {"category": "category", "brand": "brand", "description": "description"}
 
 
@@ -681,6 +690,20 @@ class Contact:
     url: str
 
 
+def contact(values: Mapping[str, str], settings: Mapping[str, Any]) -> Contact:
+    """Who answers for this product: what the product says, else the account's setting.
+
+    A product that names somebody of its own brings his address and how to reach him along: they are never mixed with the account's.
+    """
+    own = "safety_name" in values
+    told = {
+        name: values.get(f"safety_{name}") or ("" if own else str(settings.get(f"safety_{name}") or ""))
+        for name in ("name", "address", "email", "url")
+    }
+    region = values.get("safety_region") or str(settings.get("safety_region") or "")
+    return Contact(told["name"], told["address"], region.upper(), told["email"], told["url"])
+
+
 def missing(
     offer: m.OfferWanted,
     values: Mapping[str, str],
@@ -699,6 +722,7 @@ def missing(
         "safety_name": bool(contact.name),
         "safety_address": bool(contact.address),
         "safety_email": bool(contact.email or contact.url),
+        "safety_region": re.fullmatch("[A-Z]{2}", contact.region) is not None,
     }
     lacking = [name for name, there in checks.items() if not there]
     attributes = known.mandatory if known else ()

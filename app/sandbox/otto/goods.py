@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from flask import request
 
 from app.sandbox.otto.wire import Field, OttoError, Query, Row, availability, checked, gateway, refused
-from app.sandbox.otto.world import BRANDS, CATEGORIES, PROFILE, Seller, World, cents, money, stamp
+from app.sandbox.otto.world import BRANDS, CATEGORIES, Seller, World, cents, money, stamp
 
 _NUMBER: Final = (int, float)
 _MONEY: Final = {"amount": Field(_NUMBER, needed=True), "currency": Field(str, needed=True, words=("EUR",))}
@@ -351,16 +351,19 @@ def _delivery(route: Route, world: World) -> None:
     @route("GET", "/v1/shipping-profiles")
     def profiles(_: Seller) -> Any:
         Query(("cursor",)).read(request)
-        profile = {
-            "shippingProfileId": PROFILE,
-            "shippingProfileName": "Paket Standard",
-            "workingDays": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"],
-            "orderCutoff": "12:00",
-            "deliveryType": "PARCEL",
-            "defaultProcessingTime": 2,
-            "transportTime": 2,
-        }
-        return {"results": [profile], "links": {}}
+        shown = [
+            {
+                "shippingProfileId": identity,
+                "shippingProfileName": "Paket Standard" if kind == "PARCEL" else "Spedition",
+                "workingDays": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"],
+                "orderCutoff": "12:00",
+                "deliveryType": kind,
+                "defaultProcessingTime": 2,
+                "transportTime": 2,
+            }
+            for identity, kind in world.profiles.items()
+        ]
+        return {"results": shown, "links": {}}
 
     @route("GET", "/v1/availability/product-delivery-information")
     def deliveries(seller: Seller) -> Any:
@@ -384,7 +387,7 @@ def _delivery(route: Route, world: World) -> None:
         if not isinstance(rows, list) or not 1 <= len(rows) <= 200:
             raise availability(400, "Bad Request", "1 to 200 rows")
         for each in rows:
-            _is_delivery(each)
+            _is_delivery(each, world.profiles)
         if len({each["sku"] for each in rows}) < len(rows):
             raise availability(400, "Bad Request", "a SKU is there twice")
         results, unknown = [], []
@@ -402,10 +405,10 @@ def _delivery(route: Route, world: World) -> None:
         return ({"results": results, "errors": told.body}, 207) if results else (told.body, 400)
 
 
-def _is_delivery(row: object) -> None:
+def _is_delivery(row: object, profiles: Iterable[str]) -> None:
     fields = {
         "sku": Field(str, needed=True),
-        "shippingProfileId": Field(str, needed=True, words=(PROFILE,)),
+        "shippingProfileId": Field(str, needed=True, words=tuple(profiles)),
         "processingTime": Field(str, needed=True),
     }
     data = checked(row, fields, "", lambda where, why: availability(400, "Bad Request", f"{where} {why}"))

@@ -96,6 +96,7 @@ class World:
         self.sellers: dict[str, Seller] = {}
         self.tokens: dict[str, Row] = {}
         self.refresh: dict[str, Row] = {}
+        self.profiles = {PROFILE: "PARCEL"}  # shipping profiles of every seller: id -> deliveryType
         self.catalogue: dict[str, Row] = {}  # by EAN: what /_control/products told of it
         self.products: dict[tuple[str, str], Row] = {}  # by (seller, SKU)
         self.processes: dict[str, Row] = {}
