@@ -123,7 +123,10 @@ def deliver_refund(
 def deliver_accept(
     session: Session, command: outbox.Claimed, marketplace: Connection, client: MarketplaceClient
 ) -> Delivered:
-    """Accept a return at the marketplace, which then refunds the buyer itself. A repeat is answered with "already"."""
+    """Accept a return at the marketplace, which then refunds the buyer itself. A repeat is answered with "already".
+
+    One that is only noted (`pending`) is a case and stays open here: the look that finds it accepted there books it and closes the case.
+    """
     returned = session.get_one(Return, command.payload["return"])
     external_id = returned.external_id
     session.commit()
@@ -133,10 +136,13 @@ def deliver_accept(
         reason = answer.reason or m.Reason("partner.refused", {"operation": "accept_return"})
         order_case(session, order, reason.code, part=f"return/{external_id}", **reason.params)
         return Delivered(refused=reason)
+    if answer.pending:
+        reason = answer.reason or m.Reason("return.not_accepted_yet")
+        order_case(session, order, reason.code, part=f"return/{external_id}", **reason.params)
+        return Delivered({"pending": True})
     returned = session.get_one(Return, command.payload["return"])
     returned.state = m.ReturnState.ACCEPTED
-    subject = f"order/{order.id}/return/{external_id}"
-    close_case(session, account_id=order.account_id, subject=subject)
+    _close_case(session, order, returned)
     piece = session.get_one(OrderPiece, returned.piece_id)
     piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.RETURNED)
     tell(session, order, "return.accepted", command_id=command.id, piece=piece.external_id)
@@ -467,6 +473,7 @@ def _state_after(before: m.ReturnState | None, seen: m.ReturnState) -> m.ReturnS
 def _react(session: Session, order: Order, piece: OrderPiece, row: Return) -> None:
     """Tell the shop what it must know: a return comes, or the marketplace has paid the buyer back."""
     if row.state == m.ReturnState.ACCEPTED:
+        _close_case(session, order, row)
         piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.RETURNED)
         # What a marketplace pays back of the shipping is not documented (unverified): only the goods are booked in the shop.
         left = piece.price - piece.refunded
@@ -484,6 +491,10 @@ def _react(session: Session, order: Order, piece: OrderPiece, row: Return) -> No
             f"note:return:{row.id}:{row.state}",
             {"code": f"return.{row.state}", "return": row.id},
         )
+
+
+def _close_case(session: Session, order: Order, row: Return) -> None:
+    close_case(session, account_id=order.account_id, subject=f"order/{order.id}/return/{row.external_id}")
 
 
 def _accepted_by_us(session: Session, order: Order, row: Return) -> bool:

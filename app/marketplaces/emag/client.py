@@ -612,12 +612,16 @@ class EmagClient:
     def accept_return(self, return_piece_id: str) -> m.PieceAnswer:
         """Take the return to "finalized" step by step; eMAG moves the money then (FACTS 7).
 
-        A return is finalized as a whole: of several units the first ones are answered `pending`, the last one finalizes it. Repeating is harmless.
+        A return is finalized as a whole: of several units the first ones are answered `pending` (nobody is paid, `reason` says how many are
+        missing), the last one finalizes it. An exchange or a voucher pays nobody, so it is refused. Repeating is harmless.
         """
         rma_id, _, _ = t.parts(return_piece_id)
         data = self._rma("rma_before", rma_id)
         if data is None:
             return m.PieceAnswer(return_piece_id, False, reason=t.deed_refused("partner.not_found", rma_id))
+        if not t.pays_back(data):
+            why = m.Reason("emag.return_pays_nobody", {"marketplace": t.NAME, "return_id": rma_id})
+            return m.PieceAnswer(return_piece_id, False, reason=why)
         status = t.number(data.get("request_status"))
         if status == t.RETURN_DONE:
             return m.PieceAnswer(return_piece_id, True, already=True)
@@ -625,18 +629,21 @@ class EmagClient:
             return m.PieceAnswer(
                 return_piece_id, False, reason=t.deed_refused("return.wrong_status", str(status))
             )
-        if not self._all_accepted(data, return_piece_id):
-            return m.PieceAnswer(return_piece_id, True, pending=True)
+        every, accepted = self._accepted_units(data, return_piece_id)
+        if every - accepted:
+            counts = {"accepted": len(every & accepted), "units": len(every)}
+            why = m.Reason("emag.return_whole", {"marketplace": t.NAME, "return_id": rma_id, **counts})
+            return m.PieceAnswer(return_piece_id, True, pending=True, reason=why)
         return self._finish_return(data, return_piece_id)
 
-    def _all_accepted(self, rma: t.Json, return_piece_id: str) -> bool:
+    def _accepted_units(self, rma: t.Json, return_piece_id: str) -> tuple[set[str], set[str]]:
+        """All units of a return, and those that were accepted so far, with this one."""
         rma_id = t.rma_id(rma)
         every = {t.piece_id(rma_id, line_id, place) for line_id, _, place in t.rma_units(rma)}
+        accepted = {*(self._kept(f"accepted/{rma_id}") or []), return_piece_id}
         if len(every) > 1:
-            accepted = {*(self._kept(f"accepted/{rma_id}") or []), return_piece_id}
             self._keep(f"accepted/{rma_id}", sorted(accepted), 3 * MONTH)
-            return every <= accepted
-        return True
+        return every, accepted
 
     def _finish_return(self, rma: t.Json, return_piece_id: str) -> m.PieceAnswer:
         status = t.number(rma.get("request_status"))

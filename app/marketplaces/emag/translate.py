@@ -69,6 +69,10 @@ RETURN_STATES: Final = {
 # The only way from each status to "finalized", step by step (rma_status_matrix).
 RETURN_STEPS: Final = {2: 3, 3: 6, 6: 7}
 RETURN_DONE: Final = 7
+EXCHANGES: Final = frozenset(
+    {1, 2}
+)  # return_type: the same or another product instead of the money (FACTS 7)
+VOUCHER: Final = 5
 
 CANCEL_REASONS: Final = {
     "buyer_cancelled": "2",  # Cancelled by the client
@@ -799,6 +803,18 @@ def rma_order(rma: Json) -> str:
     return order_id
 
 
+def pays_back(rma: Json) -> bool:
+    """Whether the buyer gets his money when this return is finalized: not for an exchange or a voucher (FACTS 7)."""
+    return number(rma.get("return_type")) not in EXCHANGES | {VOUCHER}
+
+
+def _return_state(rma: Json, status: int) -> m.ReturnState:
+    """A finalized exchange is over and moved no money. What a voucher costs the seller is not documented, so a person must look."""
+    if status == RETURN_DONE and not pays_back(rma):
+        return m.ReturnState.UNCLEAR if number(rma.get("return_type")) == VOUCHER else m.ReturnState.CLOSED
+    return RETURN_STATES.get(status, m.ReturnState.UNCLEAR)
+
+
 def return_seen(rma: Json, places: Mapping[str, str]) -> m.ReturnSeen:
     """A return; `places` says which piece of the order each of its units is. Units of orders that nobody knows are left out."""
     raw = _required(rma, "request_status", f"rma.{rma_id(rma)}")
@@ -810,7 +826,7 @@ def return_seen(rma: Json, places: Mapping[str, str]) -> m.ReturnSeen:
                 m.ReturnPieceSeen(
                     external_id=external,
                     piece_external_id=places[external],
-                    state=RETURN_STATES.get(number(raw) or 0, m.ReturnState.UNCLEAR),
+                    state=_return_state(rma, number(raw) or 0),
                     raw_state=raw,
                     reason=_return_reason(rma, line_id),
                     note=_text(rma, "observations") or None,
