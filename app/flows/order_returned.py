@@ -271,7 +271,8 @@ def _can(session: Session, order: Order) -> Capabilities:
 
 def _cancel(session: Session, order: Order, refund: Refund, pieces: list[OrderPiece]) -> None:
     """Refunded in full before it left: that is a cancellation."""
-    payload = {"pieces": [piece.id for piece in pieces], "reason": "other", "refund": refund.id}
+    reason = rules.cancel_word(refund.reason or "")
+    payload = {"pieces": [piece.id for piece in pieces], "reason": reason, "refund": refund.id}
     key = f"cancel:{pieces[0].id}"
     if outbox.write_for_order(session, order, order.connection_id, "cancel", key, payload) is None:
         return  # the marketplace has refused it; a person decides whether it is tried again

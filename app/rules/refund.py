@@ -277,6 +277,50 @@ def reason_word(text: str) -> str:
     return "other"
 
 
+# The same for a refund of what has not left, which is a cancellation. Only what is plain: a reason at the seller's fault lowers his rating.
+_WHY_CANCELLED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "out_of_stock",
+        (
+            "ausverkauft",
+            "vergriffen",
+            "nicht auf lager",
+            "nicht vorrätig",
+            "nicht vorraetig",
+            "nicht lieferbar",
+            "nicht mehr lieferbar",
+            "out of stock",
+            "sold out",
+            "not in stock",
+        ),
+    ),
+    (
+        "buyer_cancelled",
+        (
+            "kunde storniert",
+            "kundin storniert",
+            "kunde hat storniert",
+            "kundin hat storniert",
+            "käufer storniert",
+            "käufer hat storniert",
+            "kundenwunsch",
+            "customer cancel",
+            "buyer cancel",
+            "cancelled by customer",
+            "cancelled by buyer",
+            "customer request",
+        ),
+    ),
+)
+
+
+def cancel_word(text: str) -> str:
+    """Our word for why something was refunded before it left: out_of_stock, buyer_cancelled, or other where a person wrote nothing plain."""
+    told = unicodedata.normalize("NFC", text).casefold()
+    found = {word for word, phrases in _WHY_CANCELLED if any(phrase in told for phrase in phrases)}
+    return found.pop() if len(found) == 1 else "other"
+
+
 def in_proportion(amount: int, weights: Sequence[int]) -> list[int]:
     """`amount` split by `weights` with the largest remainder, exactly; no part above its weight while `amount` <= their sum."""
     total = sum(weights)
