@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app import create_app
 from app.extensions import db, safe
+from app.flows import push_listings
+from app.jobs import commands
 from app.vault import Vault, generate_key
 from app.web import rate
 
@@ -92,7 +94,17 @@ def _delete(session: scoped_session[Session], names: list[str]) -> None:
 
 
 @pytest.fixture
-def app(bridge_app: Flask, empty_redis: str) -> Iterator[Flask]:
+def _no_haste() -> Iterator[None]:
+    """Workers give way to others after a second or two, and look at offers between deeds: on a busy machine that would be in the middle of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "SECONDS", 1_000.0)
+        patch.setattr(commands, "OFFERS_EVERY", 1_000.0)
+        patch.setattr(push_listings, "SECONDS", 1_000.0)
+        yield
+
+
+@pytest.fixture
+def app(bridge_app: Flask, empty_redis: str, _no_haste: None) -> Iterator[Flask]:
     """The application inside its context, with empty tables and an empty Redis. Another test may have made an application with other keys."""
     safe.bind(Vault(bridge_app.config["SHOPBRIDGE_MASTER_KEYS"]))
     rate.register(bridge_app)  # ids begin at 1 again, and what the last test sent is not this one's rate

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 # With importlib mode the test folder itself is not on the path; the shared modules beside this file are.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bridge import app, bridge_app, client, session
+from bridge import _no_haste, app, bridge_app, client, session
 from network_world import network
 from servers import (
     database_url,
@@ -28,6 +28,7 @@ from servers import (
 from world import world
 
 __all__ = [
+    "_no_haste",
     "app",
     "bridge_app",
     "client",
