@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 from html.parser import HTMLParser
 
@@ -50,6 +51,16 @@ def test_a_text_without_tags_stays_as_it_is(text: str) -> None:
         ("<ul><li></li></ul>", ""),
         ("1 < 2 & 3", "1 &lt; 2 &amp; 3"),
         ("<img src=x onerror=alert(1)>", ""),
+        (
+            "<p>eins<p>zwei<ul><li>drei<li>vier</ul>",
+            "<p>eins</p><p>zwei<ul><li>drei</li><li>vier</li></ul></p>",
+        ),
+        ("<![if !supportLists]>1.<![endif]> Tee<![>!", "1. Tee!"),
+        ("<![ endif]>Tee<![wort[x]]>", "Tee"),
+        ("<a title='a > b'>Tee</a> <a title=\"a>Kanne</a>", "Tee Kanne"),
+        ("<img src='data:image/png;base64," + "iVBO" * 500 + "'>Tee", "Tee"),
+        ("<STYLE>p > b {}</Style>Tee<script/>weg", "Tee"),
+        ("&#" + "9" * 5_000 + ";<b>Tee</b>", "\ufffd<b>Tee</b>"),
     ],
 )
 def test_broken_pages_are_made_whole(text: str, told: str) -> None:
@@ -101,6 +112,35 @@ def test_whatever_comes_there_are_only_plain_tags_and_the_same_result_a_second_t
 @given(st.text(max_size=300), st.integers(min_value=1, max_value=100))
 def test_what_is_shortened_fits(text: str, most: int) -> None:
     assert len(shortened(text, most)) <= max(most, 1)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<b>",
+        "<i></b>",
+        "\n",
+        " \n",
+        "<",
+        "<a ",
+        '<a "x>',
+        "<!--",
+        "<!",
+        "<![",
+        "&#x",
+        "</scrip",
+        "<script></scrip",
+        "<a x='",
+        "</",
+    ],
+)
+@pytest.mark.parametrize("end", ["", ">", "<b>Tee</b>-->"])
+def test_a_hostile_page_takes_no_longer_than_an_honest_one(part: str, end: str) -> None:
+    page = part * (200_000 // len(part)) + end
+    started = time.process_time()
+    simple_html(page)
+    plain(page)
+    assert time.process_time() - started < 5  # of each of these the first version took minutes
 
 
 def test_a_book_of_a_description_is_cut() -> None:
