@@ -27,6 +27,7 @@ from app.rules import gtin, status, stock
 from app.story import close_case, order_case, tell
 
 KEY_LENGTH = 90  # shops keep up to 100 characters, and a joined order adds a few
+MISSING = ("order.no_shop", "order.address_missing", "order.rest_not_released")
 LANDS = (m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 HOLDING = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
 
@@ -39,6 +40,7 @@ def receive(session: Session, marketplace: Connection, seen: m.OrderSeen) -> lis
     if not any(piece.state in HOLDING for piece in seen.pieces) and not _is_known(session, marketplace, seen):
         return []
     root = _root(session, marketplace, seen)
+    _lock_joined(session, marketplace, seen)
     known = {piece.external_id: piece for piece in _pieces(session, marketplace, seen)}
     _remember_buyer(session, root, seen)
     for piece in seen.pieces:
@@ -191,6 +193,15 @@ def _key(marketplace: Connection, external_id: str) -> str:
         if len(key) <= KEY_LENGTH
         else f"{marketplace.provider}:{sha256(external_id.encode()).hexdigest()}"
     )
+
+
+def _lock_joined(session: Session, marketplace: Connection, seen: m.OrderSeen) -> None:
+    """The orders that pieces of this one belong to, before the pieces themselves: a deed locks its order and then changes its pieces."""
+    ids = [piece.external_id for piece in seen.pieces]
+    mine = select(OrderPiece.order_id).where(
+        OrderPiece.connection_id == marketplace.id, OrderPiece.external_id.in_(ids)
+    )
+    session.execute(select(Order.id).where(Order.id.in_(mine)).order_by(Order.id).with_for_update())
 
 
 def _pieces(session: Session, marketplace: Connection, seen: m.OrderSeen) -> Iterable[OrderPiece]:
@@ -469,10 +480,14 @@ def _hold_stock(session: Session, order: Order, product_ids: list[int]) -> None:
 
 def _want_in_shop(session: Session, marketplace: Connection, order: Order) -> None:
     """Write the command once everything that a shop order needs is known; until then say what is missing."""
-    if order.shop_order_id is not None or not _has_piece_for_the_shop(session, order):
+    if order.shop_order_id is not None:
+        return
+    subject = f"order/{order.id}"
+    if not _has_piece_for_the_shop(session, order):
+        for code in MISSING:  # nothing of it has to land any more, or not yet
+            close_case(session, account_id=order.account_id, subject=subject, code=code)
         return
     order.shop_id = order.shop_id or marketplace.shop_id
-    subject = f"order/{order.id}"
     if order.shop_id is None:
         order_case(session, order, "order.no_shop")
         return

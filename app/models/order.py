@@ -36,6 +36,7 @@ class Order(Model):
         ),
         Index("ix_orders_waiting", "wait_until", postgresql_where=text("wait_until IS NOT NULL")),
         Index("ix_orders_placed", "account_id", "placed_at"),
+        Index("ix_orders_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
         Index("ix_orders_new", "connection_id", "id", postgresql_where=text("shop_order_id IS NULL")),
         Index("ix_orders_story", "shop_id", "story_due", postgresql_where=text("story_due IS NOT NULL")),
         Index("ix_orders_fetch", "fetch_by", postgresql_where=text("fetch_by IS NOT NULL")),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import ClassVar
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from world import World, call
 
 from app import clock, registry
 from app import messages as m
+from app.extensions import db
 from app.models import Order, OrderPiece, Reservation
 from app.sandbox.faults import Fault
 
@@ -156,3 +158,44 @@ def test_an_order_that_leaves_as_one_lands_when_the_rest_is_cancelled(
     call("POST", f"{world.kaufland_url}/_control/order-units/{units[1]}/cancel", {})
     world.work()
     assert (in_shop(world), world.cases()) == ([[("TEE-001", 1)]], [])
+
+
+def test_an_order_of_which_all_is_cancelled_waits_for_nothing_any_more(
+    world: World, in_parts: Callable[[bool], None]
+) -> None:
+    in_parts(False)
+    units = sold(world, ("TEE-001", 2, 790), wait=slice(1, 2))
+    assert world.cases() == ["order.rest_not_released"]
+    for unit in units:
+        call("POST", f"{world.kaufland_url}/_control/order-units/{unit}/cancel", {})
+    world.work()
+    assert (in_shop(world), world.cases()) == ([], [])
+
+
+def test_a_look_at_a_parted_order_and_a_deed_of_its_later_part_end_in_no_deadlock(
+    world: World, in_parts: Callable[[bool], None]
+) -> None:
+    """A deed locks its order and then changes its pieces; a look that holds the pieces first and then wants the order waits in a ring."""
+    in_parts(True)
+    units = sold(world, ("TEE-001", 2, 790), wait=slice(1, 2))
+    later = world.session.scalars(select(OrderPiece).where(OrderPiece.external_id == units[1])).one()
+    order_id, piece_id = later.order_id, later.id
+    world.session.rollback()
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+    def look() -> None:
+        with world.bridge.app_context():
+            world.ask()
+            db.session.remove()
+
+    with db.engine.connect() as deed, db.engine.connect() as looker:
+        deed.execute(text("SELECT id FROM orders WHERE id = :id FOR UPDATE"), {"id": order_id})
+        worker = threading.Thread(target=look)
+        worker.start()
+        while worker.is_alive() and not looker.execute(waiting).scalar():
+            looker.rollback()
+        assert worker.is_alive()
+        deed.execute(text("UPDATE order_piece SET raw_state = 'x' WHERE id = :id"), {"id": piece_id})
+        deed.commit()
+        worker.join()
+    assert world.cases() == []

@@ -307,6 +307,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("shop_order_id IS NULL"),
     )
+    op.create_index(
+        "ix_orders_parent",
+        "orders",
+        ["parent_id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NOT NULL"),
+    )
     op.create_index("ix_orders_placed", "orders", ["account_id", "placed_at"], unique=False)
     op.create_index(
         "ix_orders_story",
@@ -1368,6 +1375,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_orders_story", table_name="orders", postgresql_where=sa.text("story_due IS NOT NULL"))
     op.drop_index("ix_orders_placed", table_name="orders")
+    op.drop_index("ix_orders_parent", table_name="orders", postgresql_where=sa.text("parent_id IS NOT NULL"))
     op.drop_index("ix_orders_new", table_name="orders", postgresql_where=sa.text("shop_order_id IS NULL"))
     op.drop_index("ix_orders_fetch", table_name="orders", postgresql_where=sa.text("fetch_by IS NOT NULL"))
     op.drop_table("orders")
