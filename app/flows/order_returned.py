@@ -71,19 +71,22 @@ def before_parcels(seen: m.ShopOrderSeen) -> list[m.RefundSeen]:
 
 def from_marketplace(session: Session, marketplace: Connection, seen: m.ReturnSeen) -> list[int]:
     """One look at one return. Answers the ids of the orders it touched; pieces that we do not know are left for the next look at orders."""
+    ids = [each.piece_external_id for each in seen.pieces]
+    mine = (OrderPiece.connection_id == marketplace.id, OrderPiece.external_id.in_(ids))
+    # Locked in one order, and before the pieces are read: a refund in the shop may be booked on them at this moment.
+    of_mine = Order.id.in_(select(OrderPiece.order_id).where(*mine))
+    orders = {
+        order.id: order
+        for order in session.scalars(select(Order).where(of_mine).order_by(Order.id).with_for_update())
+    }
+    known = {piece.external_id: piece for piece in session.scalars(select(OrderPiece).where(*mine))}
     touched = []
     for piece_seen in seen.pieces:
-        piece = session.scalar(
-            select(OrderPiece).where(
-                OrderPiece.connection_id == marketplace.id,
-                OrderPiece.external_id == piece_seen.piece_external_id,
-            )
-        )
+        piece = known.get(piece_seen.piece_external_id)
         if piece is None:
             continue
-        order = session.scalars(select(Order).where(Order.id == piece.order_id).with_for_update()).one()
-        _look(session, order, piece, seen, piece_seen)
-        touched.append(order.id)
+        _look(session, orders[piece.order_id], piece, seen, piece_seen)
+        touched.append(piece.order_id)
     return touched
 
 
@@ -373,7 +376,7 @@ def _note_before(
     session: Session, command: outbox.Claimed, can: Capabilities, client: ShowsRefunds, piece: str
 ) -> None:
     """Keep what the marketplace shows, and what our other refunds gave, before a try whose answer may get lost."""
-    given, _ = _by_others(session, command, can)
+    given, _, _ = _by_others(session, command, can)
     session.commit()
     _note(session, command, before=client.read_refunded(piece), given=given)
     session.commit()
@@ -387,18 +390,20 @@ def _read_back(
     Most marketplaces only show a sum: what our other refunds gave meanwhile, or may have given, must be there besides. Unclear: something was
     refunded meanwhile, and only a person can tell whether it was this.
     """
-    given, doubtful = _by_others(session, command, can)
+    given, doubtful, sure = _by_others(session, command, can)
     session.commit()
     shown, before = client.read_refunded(piece), command.payload["before"]
-    others = max(0, given - command.payload.get("given", 0)) + doubtful
+    known = command.payload.get("given", 0)
+    others = max(0, given - known) + doubtful
     if shown >= before + command.payload["amount"] + others:
         return "made"
-    return "missing" if shown == before else "unclear"
+    # What was only taken before may have been refused since, and this one has come in its place: then the same sum says nothing.
+    return "missing" if shown == before and sure >= known else "unclear"
 
 
-def _by_others(session: Session, command: outbox.Claimed, can: Capabilities) -> tuple[int, int]:
-    """What our other refunds and accepted returns of the order have given at the marketplace, and what those in doubt may have; only of the same
-    piece where refunds are shown by piece.
+def _by_others(session: Session, command: outbox.Claimed, can: Capabilities) -> tuple[int, int, int]:
+    """What our other refunds and accepted returns of the order have given at the marketplace, what those in doubt may have, and which part of
+    the first is decided; only of the same piece where refunds are shown by piece.
     """
     others = [
         Command.order_id == command.order_id,
@@ -407,14 +412,15 @@ def _by_others(session: Session, command: outbox.Claimed, can: Capabilities) -> 
     ]
     if can.refund_shown_by_piece:
         others.append(Command.payload["piece"].as_integer() == command.payload["piece"])
-    given = doubtful = 0
+    given = doubtful = sure = 0
     query = select(Command.state, Command.in_doubt, Command.payload).where(*others)
     for state, in_doubt, payload in session.execute(query):
         if state == "done" or payload.get("taken"):
             given += payload.get("amount", 0)
+            sure += payload.get("amount", 0) if state == "done" else 0
         elif in_doubt:
             doubtful += payload.get("amount", 0)
-    return given, doubtful
+    return given, doubtful, sure
 
 
 def _note(session: Session, command: outbox.Claimed, subject: str | None = None, **known: object) -> None:

@@ -171,6 +171,27 @@ def test_a_price_reduction_that_is_rejected_is_a_case(start: Start) -> None:
     assert (paid(at), states(), at.cases()) == ([200, 200], ["done"], [])
 
 
+@pytest.mark.parametrize("rejected", [0, 1])
+def test_of_two_price_reductions_alike_no_one_is_called_refused_when_it_may_be_the_other(
+    start: Start, rejected: int
+) -> None:
+    at = start("otto")
+    _, sold = sent(at, ("TEE-001", 1))
+    with undecided(at):
+        for _ in range(2):
+            at.in_shop("refund", sold.id, amount="2.00", reason="beschädigt")
+            at.work(rounds=2)
+        world = at.market_app.extensions["otto"]
+        (item,) = [each for each in world.items.values() if each["reductions"]]
+        for place, each in enumerate(item["reductions"]):
+            each["status"] = "REJECTED" if place == rejected else "PROCESSED"
+        item["refunded"] -= 200
+        at.work()
+    assert (states(), at.cases()) == (["refused", "refused"], ["outcome.unknown_refund"] * 2)
+    replay(at)
+    assert (paid(at), states()) == ([200, 200], ["refused", "refused"])
+
+
 def test_a_price_reduction_that_nobody_decides_is_a_case_and_never_paid_twice(start: Start) -> None:
     at = start("otto")
     _, sold = sent(at, ("TEE-001", 1))
