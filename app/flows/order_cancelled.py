@@ -163,6 +163,8 @@ def deliver_to_marketplace(
             order_case(session, order, refused.code, part=f"cancel/{piece.external_id}", **refused.params)
         if piece.state == m.PieceState.CANCELLED:
             reservations.release(session, [piece.id])
+            asked = f"order/{order.id}/cancel_asked/{piece.line_id}"
+            close_case(session, account_id=order.account_id, subject=asked)
         elif piece.state in {m.PieceState.SHIPPED, m.PieceState.DELIVERED}:
             order_case(
                 session,

@@ -131,6 +131,21 @@ def test_a_wish_of_the_buyer_that_is_granted_stops_what_it_is_about(at: Market) 
     assert (states(at, order), at.cases()) == (["to_ship", "cancelled"], [])
 
 
+def test_a_wish_of_the_buyer_that_the_shop_grants_too_is_no_case_any_more(at: Market) -> None:
+    order, found = sold(at)
+    buyer_asks(at, order, seconds=10**6)
+    look(at)
+    assert at.cases() == ["cancel.asked_by_buyer"]
+    lines = [{"id": str(found.lines[1].id), "quantity": 1}]
+    at.in_shop("refund", found.id, lines=lines, reason="Kunde storniert")
+    at.shop.outbox.deliver_due()
+    jobs.drain_inbox(at.shop_connection)
+    at.control("settle")  # granted, and the deed of the shop is told before anybody looks
+    jobs.drain_outbox(at.market_connection)
+    at.work()
+    assert (states(at, order), at.cases()) == (["to_ship", "cancelled"], [])
+
+
 def test_a_wish_of_the_buyer_that_is_not_granted_is_no_case_any_more(at: Market) -> None:
     order, _ = sold(at)
     conduct(at).refuse_requests = True
