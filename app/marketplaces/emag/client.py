@@ -476,6 +476,9 @@ class EmagClient:
             data = self._order("order_before", order_id)
         if data is None:
             return _refused(pieces, t.deed_refused("partner.not_found", f"order {order_id}"))
+        self._looked_at(
+            data, sure=True
+        )  # a quantity that somebody raised since the last look is no unit of ours
         now = {each.external_id: each.state for each in self._pieces(data, pieces)}
         still = [each for each in pieces if now[each] not in _GONE]
         answers = [
@@ -504,6 +507,8 @@ class EmagClient:
         told = self._do("cancel", "/order/save", change, "orders")
         if told.failed:
             raise _not_allowed("cancel.not_allowed", told.text)
+        # Carried out, so these units stay gone: what comes back before the next look is new ones.
+        self._looked_at(change[0], sure=True)
 
     def _less(self, data: t.Json, pieces: Sequence[str]) -> dict[str, int]:
         """Line id -> what is to be left of it. Written down before it is asked for: eMAG only counts, and a repeat must know its own pieces."""

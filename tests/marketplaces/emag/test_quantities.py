@@ -93,6 +93,22 @@ def test_what_the_shop_cancelled_and_what_was_lowered_by_hand_are_different_unit
     assert look(emag) == dict(zip(pieces, [GONE, GONE, HERE, GONE], strict=True))
 
 
+@pytest.mark.parametrize("raised", ["before", "after"])
+def test_a_quantity_that_is_raised_right_beside_a_cancellation_brings_a_new_piece(
+    emag: Emag, raised: str
+) -> None:
+    pieces = emag.order(2)
+    look(emag)
+    if raised == "before":
+        edit(emag, pieces[0], 3)
+    assert [each.ok for each in emag.client().cancel(pieces[1:], "out_of_stock")] == [True]
+    if raised == "after":
+        edit(emag, pieces[0], 2)
+    third = f"{pieces[0].rpartition('/')[0]}/3"
+    for _ in range(2):
+        assert look(emag) == dict(zip([*pieces, third], [HERE, GONE, HERE], strict=True))
+
+
 def test_a_lost_answer_to_a_cancellation_still_takes_nothing_twice(emag: Emag) -> None:
     pieces = emag.order(3)
     look(emag)
