@@ -1188,7 +1188,9 @@ class _Push:
             stock=stock,
             handling_days=offer.handling_days,
             on=offer.on,
-            shipping_group=self._profiles.get(sku, offer.shipping_group),
+            shipping_group=self._profiles.get(sku)
+            or (offer.was and offer.was.shipping_group)
+            or offer.shipping_group,
             raw_state=found.raw or None,
             state=state,
             reason=why,
