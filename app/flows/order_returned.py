@@ -230,14 +230,17 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
     )
     can = _can(session, order)
     pays = can.return_pays
-    shares = {share.piece_id: share for share in (plan.refunds if pays else plan.by_amount)}
+    # Where accepting a return moves no money, a returned piece has got no more than what the shop gave so far.
+    back = {piece.id for piece in pieces.values() if piece.state == m.PieceState.RETURNED and not pays}
+    settled = [share for share in plan.shares if share.deed == "none" and share.piece_id in back]
+    shares = {share.piece_id: share for share in (*(plan.refunds if pays else plan.by_amount), *settled)}
     given = {piece_id: share.amount for piece_id, share in shares.items()}
     for together in (
         rules.in_one_go(given, [line.pieces for line in truth])
         if can.refund_lines
         else [[piece_id] for piece_id in shares]
     ):
-        word = rules.reason_word(seen.reason) if shares[together[0]].deed == "refund" else "return"
+        word = "return" if shares[together[0]].deed == "accept_return" else rules.reason_word(seen.reason)
         payload: dict[str, Any] = {"piece": together[0], "amount": sum(given[each] for each in together)}
         payload |= {"reason": word} | ({"pieces": together} if len(together) > 1 else {})
         outbox.write_for_order(

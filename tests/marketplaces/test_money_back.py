@@ -219,6 +219,18 @@ def test_the_shipping_that_the_shop_gives_back_with_a_return_is_paid_too(start: 
     assert (paid(at), len(at.deeds("accept_return")), at.cases()) == ([1290], 1, [])
 
 
+def test_what_the_shop_gives_back_after_a_return_was_accepted_is_paid_too(start: Start) -> None:
+    at = start("mirakl")
+    order, sold = sent(at, ("TEE-001", 1), shipping=500)
+    at.control("return", {"pieces": order["pieces"]})
+    at.work()
+    at.in_shop("refund", sold.id, lines=one(sold), amount="7.90", reason="Retoure")
+    at.work()
+    at.in_shop("refund", sold.id, amount="5.00", reason="Versandkosten")
+    at.work()
+    assert (paid(at), len(at.deeds("accept_return")), at.cases()) == ([790, 500], 1, [])
+
+
 def test_a_returned_piece_gets_what_the_shop_gave_and_not_what_it_had_got_before(start: Start) -> None:
     at = start("mirakl")
     order, sold = sent(at, ("TEE-001", 2))
