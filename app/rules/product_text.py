@@ -113,11 +113,14 @@ def simple_html(text: str) -> str:
     """The same words with nothing but p, br, lists, bold and italic, without attributes. A text without tags stays as it is."""
     if "<" not in text and "&" not in text:
         return shortened(text.strip(), LONGEST)
-    read = _BLANKS.sub(" ", _Reader(tags=True).read(text))
-    tidy = _BETWEEN_TAGS.sub(r"\1", _LINES.sub(" ", read)).strip()
+    tidy = _tidied(_Reader(tags=True).read(text))
     while (fewer := _EMPTY.sub("", tidy)) != tidy:
-        tidy = fewer
+        tidy = _tidied(fewer)
     return tidy if len(tidy) <= LONGEST else shortened(tidy, LONGEST)
+
+
+def _tidied(told: str) -> str:
+    return _BETWEEN_TAGS.sub(r"\1", _LINES.sub(" ", _BLANKS.sub(" ", told))).strip()
 
 
 def plain(text: str) -> str:

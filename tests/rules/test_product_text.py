@@ -49,6 +49,8 @@ def test_a_text_without_tags_stays_as_it_is(text: str) -> None:
         ("<script>alles weg", ""),
         ("<p>a</p><!-- geheim --><p>b</p>", "<p>a</p><p>b</p>"),
         ("<ul><li></li></ul>", ""),
+        ("Tee <b></b>", "Tee"),
+        ("<i>Tee</i> <b></b> Kanne", "<i>Tee</i> Kanne"),
         ("1 < 2 & 3", "1 &lt; 2 &amp; 3"),
         ("<img src=x onerror=alert(1)>", ""),
         (
