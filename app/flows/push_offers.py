@@ -561,11 +561,11 @@ def _later(session: Session, token: str, ids: Sequence[int], error: ShopbridgeEr
         .order_by(Offer.id)
         .with_for_update()
     )
+    # One moment for all: what was one batch is due as one batch again, not as two halves.
+    its_turn = datetime.now(UTC) + timedelta(seconds=getattr(error, "retry_after", None) or 1)
     for offer in rows:
         if error.code in NOT_A_TRY:
-            offer.next_attempt_at = datetime.now(UTC) + timedelta(
-                seconds=getattr(error, "retry_after", None) or 1
-            )
+            offer.next_attempt_at = its_turn
         else:
             _postpone(offer, m.Reason(error.code, plan.jsonable(error.params)), scale, most=PARTNER_DOWN)
         if offer.desired is None:
