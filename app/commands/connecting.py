@@ -74,7 +74,7 @@ def _marketplace_command(provider: Provider) -> click.Command:
         "given",
         multiple=True,
         metavar="NAME=VALUE",
-        help="One setting; may be repeated. Lists with commas.",
+        help="One setting; may be repeated. Lists with commas, mappings as JSON.",
     )
     @click.option("--name", help=f"How the connection is called; default: {provider.name}.")
     @click.option("--base-url", help="Another address than the marketplace's own, e.g. of a test system.")
@@ -161,7 +161,7 @@ def _kind(field: fields.Field[Any]) -> str:
 
     if isinstance(field, fields.Boolean):
         return "true or false"
-    return "a whole number" if isinstance(field, fields.Integer) else 'a JSON object such as {"de": 1}'
+    return "a whole number" if isinstance(field, fields.Integer) else 'a mapping as JSON, such as {"from": "to"}'
 
 
 def ask_missing(provider: Provider, values: dict[str, Any], as_json: bool) -> dict[str, Any]:

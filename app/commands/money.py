@@ -74,7 +74,7 @@ def _provider_command(provider: Provider) -> click.Command:
         "given",
         multiple=True,
         metavar="NAME=VALUE",
-        help="One setting; may be repeated. Lists with commas.",
+        help="One setting; may be repeated. Lists with commas, mappings as JSON.",
     )
     @click.option("--base-url", help="Another address than the provider's own, e.g. of the sandbox.")
     @showing.json_option
