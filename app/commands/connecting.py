@@ -161,7 +161,9 @@ def _kind(field: fields.Field[Any]) -> str:
 
     if isinstance(field, fields.Boolean):
         return "true or false"
-    return "a whole number" if isinstance(field, fields.Integer) else 'a mapping as JSON, such as {"from": "to"}'
+    return (
+        "a whole number" if isinstance(field, fields.Integer) else 'a mapping as JSON, such as {"from": "to"}'
+    )
 
 
 def ask_missing(provider: Provider, values: dict[str, Any], as_json: bool) -> dict[str, Any]:
@@ -204,7 +206,8 @@ def _tell_new(made: Connection, checked: Mapping[str, Any], as_json: bool, knock
         click.echo(f"New orders arrive sooner when {made.name} may knock at this secret address: {knocks_at}")
     if made.shop_id is None:
         click.echo(
-            "No shop gets its orders yet: connect one with `shopbridge pair` or `shopbridge connect standard`."
+            "No shop gets its orders yet: connect one with `shopbridge pair` or `shopbridge connect standard`. "
+            "Where the account has several, remove those that are not meant (`shopbridge remove`) before you connect the marketplace."
         )
 
 
