@@ -39,7 +39,7 @@ class Market:
     servers: list[BaseWSGIServer] = field(default_factory=list)
     shop_connection: int = 0
     market_connection: int = 0
-    called_off: set[str] = field(default_factory=set)  # pieces that a buyer has cancelled
+    called_off: list[str] = field(default_factory=list)  # pieces that a buyer has cancelled; one twice where only their number counts
     _parcels: int = 0
 
     @property

@@ -10,7 +10,7 @@ import logging
 import random
 import urllib.error
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -148,11 +148,11 @@ class MarketHistory:
         found = self._there("announced", "to_ship")
         if self.random.random() < 0.6:
             self.at.control("cancel", {"order": found["order"]})
-            self.at.called_off.update(found["pieces"])
+            self.at.called_off.extend(found["pieces"])
             return found["order"]
         pieces = self.random.sample(found["pieces"], self.random.randint(1, len(found["pieces"])))
         self.at.control("cancel", {"pieces": pieces})
-        self.at.called_off.update(pieces)
+        self.at.called_off.extend(pieces)
         return pieces
 
     def send_back(self) -> object:
@@ -426,14 +426,14 @@ class Audit:
             if piece in self.known and not self.known[piece].in_shop
         }
         # Some marketplaces only count the pieces of a line: which one is gone is anybody's guess, how many is not.
-        never, asked = self._by_line(gone), self._by_line(self.at.called_off & self.known.keys())
+        never, asked = self._by_line(gone), self._by_line(each for each in self.at.called_off if each in self.known)
         return [f"order {number} waits for an answer and gets none" for number in sorted(waiting)] + [
             f"{count} of {sku} in order {number} were called off, and {asked[number, sku]} by their buyer"
             for (number, sku), count in sorted(never.items())
             if count > asked[number, sku]
         ]
 
-    def _by_line(self, pieces: set[str]) -> Counter[tuple[int, str]]:
+    def _by_line(self, pieces: Iterable[str]) -> Counter[tuple[int, str]]:
         return Counter((self.known[piece].order_id, str(self.pieces[piece]["sku"])) for piece in pieces)
 
     def _landed(self) -> list[str]:
