@@ -39,7 +39,9 @@ class Market:
     servers: list[BaseWSGIServer] = field(default_factory=list)
     shop_connection: int = 0
     market_connection: int = 0
-    called_off: list[str] = field(default_factory=list)  # pieces that a buyer has cancelled; one twice where only their number counts
+    called_off: list[str] = field(
+        default_factory=list
+    )  # pieces that a buyer has cancelled; one twice where only their number counts
     _parcels: int = 0
 
     @property

@@ -426,7 +426,10 @@ class Audit:
             if piece in self.known and not self.known[piece].in_shop
         }
         # Some marketplaces only count the pieces of a line: which one is gone is anybody's guess, how many is not.
-        never, asked = self._by_line(gone), self._by_line(each for each in self.at.called_off if each in self.known)
+        never, asked = (
+            self._by_line(gone),
+            self._by_line(each for each in self.at.called_off if each in self.known),
+        )
         return [f"order {number} waits for an answer and gets none" for number in sorted(waiting)] + [
             f"{count} of {sku} in order {number} were called off, and {asked[number, sku]} by their buyer"
             for (number, sku), count in sorted(never.items())
