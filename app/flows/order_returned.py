@@ -24,6 +24,7 @@ from app.registry import (
     Capabilities,
     DecidesRefundsLater,
     MarketplaceClient,
+    Provider,
     RefundsLines,
     ShopClient,
     ShowsRefunds,
@@ -43,13 +44,8 @@ def from_shop(session: Session, order: Order, refunds: Iterable[m.RefundSeen]) -
         if seen.by_bridge or seen.amount <= 0 or not _first_time(session, order, seen):
             continue
         if seen.currency != order.currency:
-            order_case(
-                session,
-                order,
-                "refund.not_assignable",
-                part=f"refund/{seen.external_id}",
-                amount=seen.amount,
-                currency=seen.currency,
+            _case(
+                session, order, seen, "", "refund.not_assignable", amount=seen.amount, currency=seen.currency
             )
             continue
         _settle(session, order, seen)
@@ -231,8 +227,8 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
     can = _can(session, order)
     pays = can.return_pays
     # Where accepting a return moves no money, a returned piece has got no more than what the shop gave so far.
-    back = {piece.id for piece in pieces.values() if piece.state == m.PieceState.RETURNED and not pays}
-    settled = [share for share in plan.shares if share.deed == "none" and share.piece_id in back]
+    back = {piece.id for piece in pieces.values() if piece.state == m.PieceState.RETURNED}
+    settled = [share for share in plan.shares if share.deed == "none" and share.piece_id in back and not pays]
     shares = {share.piece_id: share for share in (*(plan.refunds if pays else plan.by_amount), *settled)}
     given = {piece_id: share.amount for piece_id, share in shares.items()}
     for together in (
@@ -259,20 +255,26 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
         )
     if plan.cancel:
         _cancel(session, order, refund, [pieces[piece_id] for piece_id in plan.cancel])
+    if pays and (shipping := plan.shipping_of(back)):
+        _case(session, order, seen, "/shipping", "refund.shipping_with_return", amount=shipping)
     if plan.unassigned:
         reason = plan.reason or m.Reason("refund.not_assignable", {})
-        order_case(
-            session,
-            order,
-            reason.code,
-            part=f"refund/{seen.external_id}",
-            **{"amount": plan.unassigned, "currency": order.currency, **reason.params},
-        )
+        _case(session, order, seen, "", reason.code, **{"amount": plan.unassigned, **reason.params})
+
+
+def _case(session: Session, order: Order, seen: m.RefundSeen, suffix: str, code: str, **params: Any) -> None:
+    """About a refund object of the shop; refunds of our own have their numbers without `shop/`."""
+    part = f"refund/shop/{seen.external_id}{suffix}"
+    known = {"currency": order.currency, "marketplace": _sold_at(session, order).name}
+    order_case(session, order, code, part=part, **{**known, **params})
 
 
 def _can(session: Session, order: Order) -> Capabilities:
-    marketplace = session.get_one(Connection, order.connection_id)
-    return provider(marketplace.provider).can(marketplace.settings)
+    return _sold_at(session, order).can(session.get_one(Connection, order.connection_id).settings)
+
+
+def _sold_at(session: Session, order: Order) -> Provider:
+    return provider(session.get_one(Connection, order.connection_id).provider)
 
 
 def _cancel(session: Session, order: Order, refund: Refund, pieces: list[OrderPiece]) -> None:

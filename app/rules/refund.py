@@ -6,7 +6,7 @@ sums are exact, and what cannot be assigned beyond doubt is handed to a person.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,12 +58,15 @@ class LineTruth:
 
 @dataclass(frozen=True)
 class Share:
-    """The part of the refund that falls on one piece, and what to do at the marketplace. `full`: nothing is left of it then."""
+    """The part of the refund that falls on one piece, and what to do at the marketplace. `full`: nothing is left of it then. `shipping`: the
+    part of the amount that is beyond the goods.
+    """
 
     piece_id: int
     amount: int
     full: bool
     deed: Deed
+    shipping: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,16 @@ class Allocation:
     def by_amount(self) -> tuple[Share, ...]:
         """Shares to be refunded by amount where accepting a return moves no money."""
         return tuple(share for share in self.shares if share.deed in {"refund", "accept_return"})
+
+    def shipping_of(self, returned: Container[int]) -> int:
+        """Minor units of shipping given back for pieces that are `returned`, or that this refund takes back: a marketplace that pays for a
+        return says nothing about it (no FACTS tell).
+        """
+        return sum(
+            share.shipping
+            for share in self.shares
+            if share.deed == "accept_return" or (share.deed == "none" and share.piece_id in returned)
+        )
 
     @property
     def settled(self) -> int:
@@ -216,7 +229,13 @@ class _Allocating:
 
     def _result(self) -> Allocation:
         shares = tuple(
-            Share(piece.id, part, part == piece.left, _deed(piece, whole=part >= piece.goods_left))
+            Share(
+                piece.id,
+                part,
+                part == piece.left,
+                _deed(piece, whole=part >= piece.goods_left),
+                max(0, part - piece.goods_left),
+            )
             for piece in self.pieces.values()
             if (part := self.given.get(piece.id, 0))
         )

@@ -346,3 +346,18 @@ def test_a_returned_piece_of_which_only_shipping_is_left_does_not_take_the_refun
     plan = allocate(seen, [LineTruth("311", "ln_1", (returned, shipped))])
     assert [(share.piece_id, share.amount, share.deed) for share in plan.shares] == [(2, 790, "refund")]
     assert plan.unassigned == 0
+
+
+def test_shipping_that_is_given_back_with_a_return_or_after_it_is_told_apart_from_the_goods() -> None:
+    returned = piece(1, RETURNED, price=1290, refunded=790, goods=790)
+    coming = piece(2, price=1290, return_open=True, goods=790)
+    sent = piece(3, price=1290, goods=790)
+    plan = allocate(refund(500 + 2 * 1290), [line(returned, coming, sent)])
+    assert [(share.deed, share.shipping) for share in plan.shares] == [
+        ("none", 500),
+        ("accept_return", 500),
+        ("refund", 500),
+    ]
+    assert plan.shipping_of({1}) == 1000  # the third is paid by its amount
+    goods_only = allocate(refund(790), [line(coming)])
+    assert goods_only.shipping_of(set()) == 0

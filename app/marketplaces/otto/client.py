@@ -517,7 +517,7 @@ class OttoClient:
         answer = self._accept("refund", piece_id, body)
         if answer.ok and amount > left:
             rest = {"marketplace": t.NAME, "amount": amount - left, "currency": t.CURRENCY}
-            return replace(answer, short=amount - left, reason=m.Reason("otto.delivery_fee", rest))
+            return replace(answer, short=amount - left, reason=m.Reason("refund.shipping_with_return", rest))
         return answer
 
     def _reduce(self, piece_id: str, amount: int) -> m.PieceAnswer:
@@ -1232,6 +1232,8 @@ def _no_refund(item: t.Json, amount: int, left: int, fee: int) -> m.Reason | Non
     state = t.PIECE_STATES.get(t.text(item, "fulfillmentStatus"), m.PieceState.UNCLEAR)
     if state in {m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP}:
         return m.Reason("refund.before_shipping", told)
+    if state is m.PieceState.RETURNED and amount <= fee:
+        return m.Reason("refund.shipping_with_return", told)
     if state in {m.PieceState.RETURNED, m.PieceState.CANCELLED}:
         return m.Reason("refund.more_than_paid", told)
     if amount > left + fee or (amount > left and not left):

@@ -584,10 +584,13 @@ def test_a_piece_with_a_delivery_fee_goes_back_whole_and_the_fee_is_told_as_not_
     told = otto.client().refund(piece, amount, "other")
     assert (told.ok, told.state, told.short) == (True, m.PieceState.RETURNED, amount - 790)
     assert told.reason is not None
-    assert (told.reason.code, told.reason.params["amount"]) == ("otto.delivery_fee", amount - 790)
+    assert (told.reason.code, told.reason.params["amount"]) == ("refund.shipping_with_return", amount - 790)
     assert [deed["amount"] for deed in otto.done("refund")] == [790]
-    again = otto.client().refund(piece, amount, "other")
+    again = otto.client().refund(piece, 2996, "other")
     assert (again.ok, again.reason and again.reason.code) == (False, "refund.more_than_paid")
+    fee = otto.client().refund(piece, 2995, "other")
+    assert (fee.ok, fee.reason and fee.reason.code) == (False, "refund.shipping_with_return")
+    assert [deed["amount"] for deed in otto.done("refund")] == [790]
     assert len(otto.done("refund")) == 1
 
 
