@@ -93,6 +93,7 @@ PLACES: dict[str, tuple[Place, str]] = {
     "cases": (_looking, "List problems somebody must look at."),
     "dead": (_looking, "List what is stuck, in both directions."),
     "accept": (_acting, "Accept or refuse an order that waits for the seller's answer."),
+    "reject-return": (_acting, "Reject a return at its marketplace, with a reason."),
     "replay": (_acting, "Work stuck events or commands off again."),
     "holiday": (_acting, "Put every offer to stock 0 and back, with proof."),
     "remove": (_acting, "Unplug a shop or a marketplace; what it did stays readable."),
@@ -118,7 +119,7 @@ class Commands(click.Group):
         if cmd_name not in PLACES:
             return None
         find, _ = PLACES[cmd_name]
-        found: click.Command = getattr(find(), cmd_name)
+        found: click.Command = getattr(find(), cmd_name.replace("-", "_"))
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -62,6 +62,9 @@ class Capabilities:
     return_pays: bool = (
         True  # False: accepting a return moves no money, it is refunded by its amount besides (Mirakl)
     )
+    # `reject_return` is there: our reason -> theirs; empty = only in the seller portal.
+    return_rejections: Mapping[str, str] = field(default_factory=dict)
+    returns_whole: bool = False  # a return of several pieces is rejected as a whole
     cancel_reasons: Mapping[str, str] = field(default_factory=dict)  # our reason -> theirs
     creates_products: bool = False  # offers carry OfferWanted.product
     numbers_offers: bool = False  # offers carry OfferWanted.number, orders come with it
@@ -202,6 +205,15 @@ class DecidesRefundsLater(ShowsRefunds, Protocol):
 
     def read_undecided(self, piece_id: str) -> int:
         """Minor units of what `read_refunded` counts that are only taken so far; 0 = everything is decided."""
+
+
+class RejectsReturns(Protocol):
+    """A marketplace at which a return can be rejected (Capabilities.return_rejections)."""
+
+    def reject_return(self, return_piece_ids: Sequence[str], reason: str, note: str) -> list[m.PieceAnswer]:
+        """Reject these pieces of one return; all that wait of it where returns are decided as a whole. `reason`: the marketplace's word,
+        `note`: what the merchant wrote, may be empty. Repeating is harmless: what was rejected before is answered as `already`.
+        """
 
 
 class ClosesShop(Protocol):

@@ -13,7 +13,7 @@ from app.commands import finding, opening, showing
 from app.commands.problems import stop
 from app.extensions import db
 from app.flows import holiday as holidays
-from app.flows import order_accepted, trade_shop_gone
+from app.flows import order_accepted, return_rejected, trade_shop_gone
 from app.models import Account, Command, Connection, Event, Offer, Order, Payment
 from app.story import close_case
 
@@ -276,6 +276,41 @@ def accept(order_id: str, refuse: bool, as_json: bool) -> None:
         else:
             click.echo(
                 f"Order {found.external_id} is being {word}; `shopbridge order ord_{found.id}` shows when it is."
+            )
+
+
+@click.command("reject-return")
+@click.argument("order_id", metavar="ID")
+@click.option(
+    "--reason",
+    required=True,
+    metavar="WORD",
+    help="damaged, wrong_item, missing_item, too_late, hygiene_seal, third_party, exchange or other, as far as the marketplace knows it.",
+)
+@click.option(
+    "--note", default="", metavar="TEXT", help="What the marketplace or the buyer should read besides."
+)
+@click.option("--sku", metavar="SKU", help="Only this product of the return.")
+@showing.json_option
+def reject_return(order_id: str, reason: str, note: str, sku: str | None, as_json: bool) -> None:
+    """Reject what came back of an order: nothing is refunded. ID as for `shopbridge order`.
+
+    Whoever refunds in the shop afterwards has changed his mind; that is sent to the marketplace as ever.
+    """
+    from app.commands.looking import find_order
+
+    with opening.bridge():
+        found = find_order(order_id)
+        order = db.session.scalars(select(Order).where(Order.id == found.id).with_for_update()).one()
+        pieces = return_rejected.by_hand(db.session(), order, reason, note, sku)
+        connection_id = order.connection_id
+        db.session.commit()
+        queues.ring("out", connection_id)
+        if as_json:
+            showing.as_json_text({"order": f"ord_{found.id}", "pieces": pieces})
+        else:
+            click.echo(
+                f"The return of {pieces} pieces is being rejected; `shopbridge order ord_{found.id}` shows when it is."
             )
 
 

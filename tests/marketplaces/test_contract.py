@@ -29,6 +29,9 @@ VERBS = [
     for name, value in vars(registry.MarketplaceClient).items()
     if inspect.isfunction(value) and name[0] != "_"
 ]
+RETURN_REJECTIONS = {
+    "damaged", "wrong_item", "missing_item", "too_late", "hygiene_seal", "third_party", "exchange", "other",
+}  # fmt: skip
 CANCEL_REASONS = {
     "buyer_cancelled",
     "out_of_stock",
@@ -198,6 +201,7 @@ def test_its_capabilities_are_consistent(key: str, provider: registry.Provider) 
     can = provider.capabilities
     assert can.offer_batch >= 1
     assert set(can.cancel_reasons) <= CANCEL_REASONS
+    assert set(can.return_rejections) <= RETURN_REJECTIONS
     assert can.ship_without_tracking in {"never", "special_carrier", "yes"}
     assert can.holiday in {"stock_zero", "on_hold", "closed_dates"}
     assert can.price_basis in {"gross", "net"}

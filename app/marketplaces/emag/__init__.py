@@ -6,7 +6,7 @@ from typing import Any
 
 from app.marketplaces.emag.client import BATCH, EmagClient
 from app.marketplaces.emag.settings import EmagSettings
-from app.marketplaces.emag.translate import CANCEL_REASONS, PLATFORMS
+from app.marketplaces.emag.translate import CANCEL_REASONS, PLATFORMS, REJECTIONS
 from app.registry import Capabilities, Poll, Provider
 
 CAN = Capabilities(
@@ -22,6 +22,8 @@ CAN = Capabilities(
     price_basis="net",
     offer_batch=BATCH,
     returns=True,
+    return_rejections=REJECTIONS,
+    returns_whole=True,
     cancel_reasons=CANCEL_REASONS,
     numbers_offers=True,
 )

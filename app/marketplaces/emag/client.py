@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -651,18 +652,48 @@ class EmagClient:
         return every, accepted
 
     def _finish_return(self, rma: t.Json, return_piece_id: str) -> m.PieceAnswer:
+        return self._move_return(rma, return_piece_id, "accept_return", t.RETURN_STEPS, t.RETURN_DONE)
+
+    def _move_return(
+        self, rma: t.Json, return_piece_id: str, operation: str, steps: Mapping[int, int], end: int
+    ) -> m.PieceAnswer:
+        """One step after another until there is none; whether a step that was refused is there already shows in the return itself."""
         status = t.number(rma.get("request_status"))
-        while status in t.RETURN_STEPS:
-            status = t.RETURN_STEPS[status]
-            told = self._do("accept_return", "/rma/save", [{**rma, "request_status": status}], "rest")
+        while status is not None and status in steps:
+            status = steps[status]
+            told = self._do(operation, "/rma/save", [{**rma, "request_status": status}], "rest")
             if told.failed:
                 now = self._rma("rma_after", t.rma_id(rma)) or {}
-                if t.number(now.get("request_status")) == t.RETURN_DONE:
+                if t.number(now.get("request_status")) == end:
                     return m.PieceAnswer(return_piece_id, True, already=True)
                 return m.PieceAnswer(
                     return_piece_id, False, reason=t.deed_refused("deed.not_allowed", told.text)
                 )
         return m.PieceAnswer(return_piece_id, True)
+
+    def reject_return(self, return_piece_ids: Sequence[str], reason: str, note: str) -> list[m.PieceAnswer]:
+        """Take a return to "refused", which eMAG allows only of one that is marked as received (FACTS 7): before that it is marked so.
+
+        eMAG has no place for the note, and its list of reasons is not public.
+        """
+        first = return_piece_ids[0]
+        rma_id, _, _ = t.parts(first)
+        data = self._rma("rma_before", rma_id)
+        if data is None:
+            told = m.PieceAnswer(first, False, reason=t.deed_refused("partner.not_found", rma_id))
+        else:
+            told = self._reject(data, first)
+        return [replace(told, external_id=each) for each in return_piece_ids]
+
+    def _reject(self, rma: t.Json, return_piece_id: str) -> m.PieceAnswer:
+        status = t.number(rma.get("request_status"))
+        if status == t.RETURN_REFUSED:
+            return m.PieceAnswer(return_piece_id, True, already=True)
+        if status not in t.RETURN_STEPS:
+            why = t.deed_refused("return.wrong_status", str(status))
+            return m.PieceAnswer(return_piece_id, False, reason=why)
+        steps = {**t.RETURN_STEPS, t.RETURN_RECEIVED: t.RETURN_REFUSED}
+        return self._move_return(rma, return_piece_id, "reject_return", steps, t.RETURN_REFUSED)
 
     # --- offers --------------------------------------------------------------------------------------------------------------
 

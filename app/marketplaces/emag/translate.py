@@ -69,6 +69,9 @@ RETURN_STATES: Final = {
 # The only way from each status to "finalized", step by step (rma_status_matrix).
 RETURN_STEPS: Final = {2: 3, 3: 6, 6: 7}
 RETURN_DONE: Final = 7
+RETURN_RECEIVED, RETURN_REFUSED = 6, 4
+# eMAG wants a number as `reject_reason`, and the list of them is in no public document: it is left as it was (unverified).
+REJECTIONS: Final = dict.fromkeys(("damaged", "wrong_item", "missing_item", "too_late", "other"), "")
 EXCHANGES: Final = frozenset(
     {1, 2}
 )  # return_type: the same or another product instead of the money (FACTS 7)

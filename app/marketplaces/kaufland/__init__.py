@@ -2,7 +2,7 @@
 
 from app.marketplaces.kaufland.client import KauflandClient
 from app.marketplaces.kaufland.settings import KauflandSettings
-from app.marketplaces.kaufland.translate import CANCEL_REASONS, CURRENCY
+from app.marketplaces.kaufland.translate import CANCEL_REASONS, CURRENCY, REJECTIONS
 from app.registry import Capabilities, Poll, Provider
 
 PROVIDER = Provider(
@@ -23,6 +23,7 @@ PROVIDER = Provider(
         price_basis="gross",
         offer_batch=150,
         returns=True,
+        return_rejections=REJECTIONS,
         cancel_reasons=CANCEL_REASONS,
         creates_products=False,
     ),

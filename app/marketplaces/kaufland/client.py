@@ -367,6 +367,23 @@ class KauflandClient:
             return m.PieceAnswer(return_piece_id, ok=False, reason=t.told(error))
         return m.PieceAnswer(return_piece_id, ok=True)
 
+    def reject_return(self, return_piece_ids: Sequence[str], reason: str, note: str) -> list[m.PieceAnswer]:
+        """Reject pieces that have arrived; Kaufland opens a ticket with the message, in which it decides (FACTS 6)."""
+        return [self._reject(each, " ".join(filter(None, (reason, note)))) for each in return_piece_ids]
+
+    def _reject(self, piece_id: str, message: str) -> m.PieceAnswer:
+        path = f"/return-units/{_quoted(piece_id)}"
+        try:
+            self._call("reject_return", "PATCH", f"{path}/reject", body={"message": message}, deed=True)
+        except Unauthorised:
+            raise
+        except Refused as error:
+            body = self._get("return_unit", path, expect=(404,))
+            if body is not None and t.return_piece(t.row(body)).state is m.ReturnState.REJECTED:
+                return m.PieceAnswer(piece_id, ok=True, already=True)
+            return m.PieceAnswer(piece_id, ok=False, reason=t.told(error))
+        return m.PieceAnswer(piece_id, ok=True)
+
     # --- offers --------------------------------------------------------------------------------------------------------------
 
     def push_offers(self, offers: Sequence[m.OfferWanted]) -> list[m.OfferAnswer]:

@@ -70,6 +70,15 @@ CANCEL_REASONS: Final = {
     "wrong_data": "WrongCatalogData",
     "other": "GeneralAdjustment",
 }
+# What the ticket says that a rejection opens; Kaufland has no words of its own for it (FACTS 6).
+REJECTIONS: Final = {
+    "damaged": "Der Artikel ist beschädigt oder benutzt zurückgekommen.",
+    "wrong_item": "Zurückgekommen ist ein anderer Artikel.",
+    "missing_item": "Der Artikel war nicht im Paket.",
+    "too_late": "Die Rückgabefrist ist abgelaufen.",
+    "hygiene_seal": "Das Hygienesiegel ist beschädigt.",
+    "other": "Die Rücksendung wird nicht angenommen.",
+}
 REFUND_REASONS: Final = {
     "return": "other_refund",
     "damaged": "delivery_damage",

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.marketplaces.mirakl.client import MiraklClient
 from app.marketplaces.mirakl.settings import MiraklSettings
-from app.marketplaces.mirakl.translate import CANCEL_WORDS
+from app.marketplaces.mirakl.translate import CANCEL_WORDS, REJECTIONS
 from app.registry import Capabilities, Poll, Provider
 
 # OR11 is asked once for new orders and changes together, because its limit counts both (FACTS 1).
@@ -34,6 +34,8 @@ CAPABILITIES = Capabilities(
     offer_batch=1000,
     new_offer_batch=500,
     returns=True,
+    return_rejections=REJECTIONS,
+    returns_whole=True,
     # The operator's own codes are read from RE01; what stands here is only that there is one for each.
     cancel_reasons=dict.fromkeys(CANCEL_WORDS, "RE01"),
     answers_later=True,

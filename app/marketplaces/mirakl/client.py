@@ -15,6 +15,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -662,6 +663,32 @@ class MiraklClient:
             why = m.Reason("return.wrong_status", {"status": state, "marketplace": t.NAME})
             return m.PieceAnswer(piece_id, ok=False, reason=why)
         return None if answer.ok else answer
+
+    def reject_return(self, return_piece_ids: Sequence[str], reason: str, note: str) -> list[m.PieceAnswer]:
+        """Refuse a return that waits for it (RT21), or say of goods that have come what is wrong with them (RT25, RT26): then the operator decides,
+        and the seller refunds nothing by himself (OR28).
+        """
+        first = return_piece_ids[0]
+        back = self._return_now(t.piece_parts(first)[0])
+        told = self._reject(first, back, reason, note)
+        return [replace(told, external_id=each) for each in return_piece_ids]
+
+    def _reject(self, piece_id: str, back: t.Json, why: str, note: str) -> m.PieceAnswer:
+        state = str(back.get("state"))
+        if state == "REFUSED" or t.is_judged_wrong(back):
+            return m.PieceAnswer(piece_id, ok=True, already=True)
+        if state == t.WAITS:
+            return self._of_return(piece_id, "refuse_return", "/returns/accept", t.rejection_body(back, why))
+        if state not in {"IN_PROGRESS", "RECEIVED"}:
+            why_not = m.Reason("return.wrong_status", {"status": state, "marketplace": t.NAME})
+            return m.PieceAnswer(piece_id, ok=False, reason=why_not)
+        if state == "IN_PROGRESS":
+            body = {"returns": [{"id": t.piece_parts(piece_id)[0]}]}
+            answer = self._of_return(piece_id, "receive_return", "/returns/receive", body)
+            if not answer.ok:
+                return answer
+        wrong = t.non_compliance_body(back, why, note)
+        return self._of_return(piece_id, "non_compliant_return", "/returns/compliance", wrong)
 
     def _of_return(self, piece_id: str, operation: str, path: str, body: object) -> m.PieceAnswer:
         try:

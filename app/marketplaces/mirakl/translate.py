@@ -37,6 +37,14 @@ TAX_INCLUDED: Final = "TAX_INCLUDED"
 TAX_EXCLUDED: Final = "TAX_EXCLUDED"
 
 WAITS: Final = "WAITING_ACCEPTANCE"
+# Our reason -> what RT26 calls it; RT21 knows fewer (`rejection_body`).
+REJECTIONS: Final = {
+    "damaged": "DAMAGED_PRODUCT",
+    "wrong_item": "WRONG_PRODUCT",
+    "missing_item": "MISSING_ITEM",
+    "too_late": "WINDOW_CLOSED",
+    "other": "OTHER",
+}
 # States in which an order wants something of us; for the first look, which has no date to begin at.
 OPEN_ORDERS: Final = ("WAITING_ACCEPTANCE", "WAITING_DEBIT", "WAITING_DEBIT_PAYMENT", "SHIPPING")
 
@@ -732,6 +740,33 @@ def compliance_body(back: Json) -> dict[str, object]:
     """RT26: every line of the return is as it should be. All of them must be named in one call."""
     lines = dict.fromkeys(line_id for line_id, _ in return_lines(back))
     told = [{"order_line_id": line_id, "compliant": True} for line_id in lines]
+    return {"returns": [{"id": _text(back, "id"), "return_lines": told}]}
+
+
+def is_judged_wrong(back: Json) -> bool:
+    """Whether RT26 has said before that no line of the return is as it should be."""
+    lines = objects(back.get("return_lines"))
+    return bool(lines) and all(
+        any(told.get("compliant") is False for told in objects(line.get("compliance"))) for line in lines
+    )
+
+
+def rejection_body(back: Json, why: str) -> dict[str, object]:
+    """RT21 of a return whose goods have not left the buyer. Of our reasons only the time limit has a word of its own there."""
+    code = why if why == "WINDOW_CLOSED" else "NOT_ELIGIBLE"
+    told = {"id": _text(back, "id"), "accepted": False, "rejection_reason_code": f"RETURN_REJECTION_{code}"}
+    return {"returns": [told]}
+
+
+def non_compliance_body(back: Json, why: str, note: str) -> dict[str, object]:
+    """RT26 of a return whose goods have come: no line of it is as it should be."""
+    lines = dict.fromkeys(line_id for line_id, _ in return_lines(back))
+    wrong: dict[str, object] = {
+        "compliant": False,
+        "non_compliance_reason_code": f"RETURN_NON_COMPLIANT_{why}",
+        **({"non_compliance_additional_info": note} if note else {}),
+    }
+    told = [{"order_line_id": line_id, **wrong} for line_id in lines]
     return {"returns": [{"id": _text(back, "id"), "return_lines": told}]}
 
 

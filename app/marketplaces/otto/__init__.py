@@ -8,7 +8,7 @@ from typing import Any
 
 from app.marketplaces.otto.client import OttoClient
 from app.marketplaces.otto.settings import OttoSettings
-from app.marketplaces.otto.translate import PARCEL_CARRIERS
+from app.marketplaces.otto.translate import PARCEL_CARRIERS, REJECTIONS
 from app.registry import Capabilities, Poll, Provider
 
 _HOSTS = {"live": "https://api.otto.market", "sandbox": "https://sandbox.api.otto.market"}
@@ -27,6 +27,7 @@ _PARCELS = Capabilities(
     offer_batch=200,
     new_offer_batch=200,
     returns=True,
+    return_rejections=REJECTIONS,
     creates_products=True,
     answers_later=True,
 )

@@ -614,21 +614,31 @@ class OttoClient:
             return m.PieceAnswer(piece, ok=True, already=True, state=state)
         return m.PieceAnswer(piece, ok=False, state=state, reason=t.told(error))
 
-    def reject_return(self, return_piece_id: str, reason: str) -> m.PieceAnswer:
-        """Refuse a return; `reason` is one of OTTO's (REJECT_REASONS). It may be accepted later."""
-        if reason not in t.REJECT_REASONS:
-            raise Refused("refund.reason_unknown", reason=reason)
-        body = t.acceptance_body(return_piece_id, reason, self._settings.get("return_condition") or "A")
+    def reject_return(self, return_piece_ids: Sequence[str], reason: str, note: str) -> list[m.PieceAnswer]:
+        """Reject returned items; they may be accepted later. OTTO has words (t.REJECTIONS) and no place for a note (FACTS 6)."""
+        return [self._reject(each, reason) for each in return_piece_ids]
+
+    def _reject(self, piece: str, reason: str) -> m.PieceAnswer:
+        """What OTTO does with a second rejection is not documented, so it is looked first whether there is one."""
+        if self._is_rejected(piece):
+            return m.PieceAnswer(piece, ok=True, already=True)
+        body = t.acceptance_body(piece, reason, self._settings.get("return_condition") or "A")
         try:
             answer = self._call("reject_return", "POST", "/v3/returns/rejection", body=body, deed=True)
         except Unauthorised:
             raise
         except Refused as error:
-            return m.PieceAnswer(return_piece_id, ok=False, reason=t.told(error))
-        if answer.status == 207 and not _confirms(answer, return_piece_id):
+            return m.PieceAnswer(piece, ok=False, reason=t.told(error))
+        if answer.status == 207 and not _confirms(answer, piece):
             why = t.reason(422, _json_or_none(answer), "/v3/returns")
-            return m.PieceAnswer(return_piece_id, ok=False, reason=why)
-        return m.PieceAnswer(return_piece_id, ok=True)
+            return m.PieceAnswer(piece, ok=False, reason=why)
+        return m.PieceAnswer(piece, ok=True)
+
+    def _is_rejected(self, piece: str) -> bool:
+        """Rejected returns come newest first: the first page has those of the last try."""
+        query = [("status", "REJECTED"), ("limit", str(RETURNS_PAGE)), ("page", "1")]
+        body = self.get("rejected_returns", "/v3/returns", query)
+        return any(t.text(row, "positionItemId") == t.ids(piece)[1] for row in t.rows(body, "positionItems"))
 
     # --- offers --------------------------------------------------------------------------------------------------------------
 

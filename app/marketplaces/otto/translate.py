@@ -57,10 +57,15 @@ ACCEPT_REASONS: Final = {
     "postage": "COMPLAINT",
     "other": "COMPLAINT",
 }
-REJECT_REASONS: Final = (
-    "THIRD_PARTY_ITEM", "WRONG_ITEM", "EXCHANGE", "DAMAGE_TO_THE_HYGIENE_SEAL", "ITEM_DAMAGED", "RETURN_PERIOD_EXCEEDED",
-    "ITEM_NOT_IN_THE_PARCEL",
-)  # fmt: skip
+REJECTIONS: Final = {
+    "damaged": "ITEM_DAMAGED",
+    "wrong_item": "WRONG_ITEM",
+    "third_party": "THIRD_PARTY_ITEM",
+    "missing_item": "ITEM_NOT_IN_THE_PARCEL",
+    "too_late": "RETURN_PERIOD_EXCEEDED",
+    "hygiene_seal": "DAMAGE_TO_THE_HYGIENE_SEAL",
+    "exchange": "EXCHANGE",
+}
 CONDITIONS: Final = ("A", "B", "C", "D", "E")
 RETURN_CARRIERS: Final = ("DHL", "GLS", "HERMES")
 # Our names of those who carry parcels; all others that OTTO knows are forwarders, whose goods need no return label (FACTS 5).

@@ -706,8 +706,10 @@ class World:
             raise refused(f"Status {old['request_status']} cannot become {new['request_status']}")
         before = old["request_status"]
         old["request_status"] = new["request_status"]
+        pieces = [p for p in self.pieces[int(old["order_id"])] if p.get("rma") == old["emag_id"]]
+        if new["request_status"] == 4 and before != 4:
+            self.done("reject_return", old["order_id"], pieces)
         if new["request_status"] == 7 and before != 7:
-            pieces = [p for p in self.pieces[int(old["order_id"])] if p.get("rma") == old["emag_id"]]
             for piece in pieces:
                 piece |= {"refunded": piece["price"], "state": "returned"}
             self.done("accept_return", old["order_id"], pieces, sum(piece["price"] for piece in pieces))

@@ -25,6 +25,7 @@ _DEEDS: Final = {
     "cancel": "cancel",
     "refund": "refund",
     "accept_return": "accept_return",
+    "reject_return": "reject_return",
     "create_unit": "offer",
     "update_unit": "offer",
 }
@@ -143,7 +144,7 @@ def _deed(world: World, deed: Row) -> Row:
         "at": deed["at"],
     }
     number = int(deed["id"])
-    if deed["deed"] == "accept_return":
+    if deed["deed"] in {"accept_return", "reject_return"}:
         number = world.return_units[number]["id_order_unit"]
     if unit := world.order_units.get(number):
         told |= {"order": unit["id_order"], "pieces": [str(number)]}

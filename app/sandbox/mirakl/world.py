@@ -625,6 +625,8 @@ class World:
                 f"The compliance has not been specified on the following order lines: {', '.join(missing)}"
             )
         back["compliant"], back["updated_at"] = told, self.now()
+        if not all(told.values()):
+            self.done("reject_return", back["order"], list(back["lines"]))
 
     def move_return(self, return_id: str, deed: str) -> None:
         """RT21 (accept, refuse), RT25 (receive), RT27 (close)."""
@@ -643,6 +645,8 @@ class World:
         back["state"], back["updated_at"] = after, self.now()
         if deed in {"accept", "receive"}:
             self.done("accept_return", back["order"], list(back["lines"]))
+        if deed == "refuse":
+            self.done("reject_return", back["order"], list(back["lines"]))
 
 
 def _must_be(order: Row, state: str) -> None:

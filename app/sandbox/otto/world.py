@@ -557,6 +557,7 @@ class World:
 
     def reject(self, item: Row, row: Row) -> None:
         self.note_return(item, "REJECTED", {"condition": row.get("condition", "A"), "reason": row["reason"]})
+        self.done("reject_return", item["order"], [f"{item['order']}/{item['id']}"])
 
     def note_return(self, item: Row, status: str, details: Row) -> None:
         self.returns[item["id"]] = {

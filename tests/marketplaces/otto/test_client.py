@@ -725,7 +725,8 @@ def test_a_success_that_does_not_name_the_item_is_none() -> None:
     door.on("GET", "/v4/orders/.*", answer(200, sent))
     client = OttoClient(door, SETTINGS | LOADED)  # type: ignore[arg-type]
     piece = "a24c37c0-768f-44e6-9f5c-1e4430d4ab32/8a88e387-a03d-4cc9-99d9-3de6a5c038bd"
-    for told in (client.accept_return(piece), client.reject_return(piece, "ITEM_DAMAGED")):
+    door.on("GET", "/v3/returns", answer(200, {"positionItems": []}))
+    for told in (client.accept_return(piece), *client.reject_return([piece], "ITEM_DAMAGED", "")):
         assert told.reason is not None
         assert (told.ok, told.reason.params["message"]) == (False, "position item is CANCELLED")
 
@@ -734,7 +735,10 @@ def test_a_return_can_be_rejected_and_accepted_later(otto: Otto) -> None:
     (piece,) = otto.order()
     otto.sent(piece)
     otto.world.send_back([otto.item(piece)])
-    assert otto.client().reject_return(piece, "ITEM_DAMAGED").ok
+    for already in (False, True):
+        (told,) = otto.client().reject_return([piece], "ITEM_DAMAGED", "")
+        assert (told.ok, told.already) == (True, already)
+    assert len(otto.done("reject_return")) == 1
     states = {each.pieces[0].raw_state for each in flat(otto.client().returns_changed(hour_ago()))}
     assert "REJECTED" in states
     assert otto.client().accept_return(piece).ok
