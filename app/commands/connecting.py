@@ -302,6 +302,20 @@ def _tell_checked(found: Connection, checked: Mapping[str, Any], as_json: bool) 
         stop(f"{found.name} does not work: {checked['says']}")
     if not as_json:
         click.echo(f"{found.name} works and is {found.state}. {checked['says']}")
+        _tell_golive(checked["facts"])
+
+
+def _tell_golive(facts: Mapping[str, Any]) -> None:
+    """The way to go-live where a marketplace has one (O2): what is proven, what is left, and the letter to its support. Nothing when all is done."""
+    steps: list[dict[str, Any]] = facts.get("golive") or []
+    if all(step["done"] for step in steps):
+        return
+    click.echo("\nThe way to go-live:")
+    for step in steps:
+        shown = f" ({step['evidence']})" if step["evidence"] else ""
+        click.echo(f"  [{'x' if step['done'] else ' '}] {step['what']['en']}{shown}")
+    if letter := facts.get("support_text"):
+        click.echo(f"\nFor the marketplace's support:\n\n{letter}")
 
 
 # --- shops and suppliers ---------------------------------------------------------------------------------

@@ -48,9 +48,9 @@ def _gtin(twelve: int) -> str:
     return _checked(f"{twelve:012d}")
 
 
-def parcel_number(order: int) -> str:
+def parcel_number(order: int, prefix: int = 34043416) -> str:
     """A number as DHL gives out: two parcels never have the same one, and the marketplace refuses a repeated one."""
-    return f"00{_checked(f'34043416{order % 10**9:09d}')}"
+    return f"00{_checked(f'{prefix}{order % 10**9:09d}')}"
 
 
 def _checked(digits: str) -> str:
@@ -211,8 +211,11 @@ def _address(marketplace: str) -> str:
     "--tracking", help="Tracking number of the parcel; default: one of DHL, another for every order."
 )
 @click.option("--carrier", default="dhl", show_default=True)
+@click.option(
+    "--return-label", is_flag=True, help="Print the label for the return too: OTTO wants its number."
+)
 @showing.json_option
-def ship(number: int | None, tracking: str | None, carrier: str, as_json: bool) -> None:
+def ship(number: int | None, tracking: str | None, carrier: str, return_label: bool, as_json: bool) -> None:
     """The merchant packs an order of the simulated shop and gives the parcel away."""
     url = simulators()["shop"]
     left = [
@@ -226,6 +229,9 @@ def ship(number: int | None, tracking: str | None, carrier: str, as_json: bool) 
         )
     number = number or min(left)
     tracking = tracking or parcel_number(number)
+    if return_label:
+        label = {"number": parcel_number(number, 34043417), "carrier": carrier}
+        call("POST", f"{url}/_control/orders/{number}/return_label", label)
     call(
         "POST",
         f"{url}/_control/orders/{number}/complete",
@@ -279,6 +285,7 @@ def connect_sandbox(account: str, wanted: tuple[str, ...], as_json: bool) -> Non
                 for key, each in made.items()
             },
             "buy": _curl(addresses[first]),
+            "first": first,
             **{f"{name}_url": url for name, url in urls.items()},
         }
     if as_json:
@@ -404,14 +411,24 @@ def _tell(told: dict[str, Any]) -> None:
 {_missing(told)}
 
 Let somebody buy something (either one):
-  shopbridge sandbox buy
+  shopbridge sandbox buy{_at(told["first"])}
   {told["buy"]}
 
 Watch it arrive in the shop, ship it there, and read its story:
   shopbridge orders
-  shopbridge sandbox ship
+  shopbridge sandbox ship{" --return-label" if _wants_return_label(told["first"]) else ""}
   shopbridge order ID"""
     )
+
+
+def _at(key: str) -> str:
+    return "" if key == "kaufland" else f" --marketplace {key}"
+
+
+def _wants_return_label(key: str) -> bool:
+    from app import registry
+
+    return registry.provider(key).capabilities.return_tracking
 
 
 def _listed(told: dict[str, Any]) -> str:
