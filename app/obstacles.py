@@ -8,9 +8,11 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.messages import PieceState, Reason
-from app.models import Command, Connection, Order, OrderPiece, Profile, Trade
+from app.models import Case, Command, Connection, Order, OrderPiece, Profile, Trade
 from app.rules.next_step import Pending, Standing, why_not_shipped
 from app.rules.trade import PAID, waits_for
+
+LACKING = ("ship.return_tracking_required", "ship.tracking_required", "ship.tracking_malformed")
 
 
 def nearest(session: Session, order: Order) -> Reason | None:
@@ -54,12 +56,20 @@ def _standing(session: Session, order: Order) -> Standing:
         wait_until=order.wait_until,
         pending=[_pending(command) for command in session.scalars(unfinished.order_by(Command.id))],
         blocked=_blocked(session, order),
+        parcel_lacks=_lacks(session, order),
     )
 
 
 def _pending(command: Command) -> Pending:
     reason = Reason(command.reason_code, dict(command.reason_params or {})) if command.reason_code else None
     return Pending(kind=command.kind, stuck=command.state in {"refused", "dead"}, reason=reason)
+
+
+def _lacks(session: Session, order: Order) -> Reason | None:
+    """What the merchant was asked for and has not typed in yet: the order is completed in the shop, and nothing is on its way."""
+    asked = select(Case).where(Case.order_id == order.id, Case.state == "open", Case.code.in_(LACKING))
+    case = session.scalars(asked.order_by(Case.id).limit(1)).first()
+    return Reason(case.code, dict(case.params or {})) if case is not None else None
 
 
 def _blocked(session: Session, order: Order) -> Reason | None:

@@ -23,7 +23,9 @@ class Pending:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where an order stands. `blocked`: why one of its connections lets nothing out, None when all is well."""
+    """Where an order stands. `blocked`: why one of its connections lets nothing out, `parcel_lacks`: what a parcel that was packed cannot be told
+    without; None when all is well.
+    """
 
     pieces: Sequence[PieceState]
     raw_states: Sequence[str]
@@ -33,6 +35,7 @@ class Standing:
     wait_until: datetime | None
     pending: Sequence[Pending]
     blocked: Reason | None
+    parcel_lacks: Reason | None = None
 
 
 def why_not_shipped(order: Standing) -> Reason | None:
@@ -73,6 +76,8 @@ def _the_shop(order: Standing) -> Reason:
         return Reason("order.not_in_shop_yet")
     if any(command.kind.startswith(("ship", "order.ship")) for command in order.pending):
         return Reason("next.on_its_way")
+    if order.parcel_lacks is not None:
+        return order.parcel_lacks
     if order.wait_until is not None:
         params: dict[str, Any] = {"until": order.wait_until}
         return Reason("ship.waiting_for_tracking", params)

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select, text, update
 from world import World, call
 
-from app import accounts, jobs, registry
+from app import accounts, jobs, obstacles, registry
 from app import messages as m
 from app.errors import Unknown
 from app.extensions import db
@@ -117,6 +117,8 @@ def test_a_parcel_without_its_return_number_is_held_and_told_as_soon_as_it_is_th
     ready.work()
     assert numbers(ready, made) == [set(), set()]
     assert ready.cases() == ["ship.return_tracking_required"]
+    waits = obstacles.nearest(ready.session, ready.session.scalars(select(Order)).one())
+    assert (waits and waits.code) == "ship.return_tracking_required", "it is not on its way"
     ready.in_shop("return_label", order.id, **BACK)
     ready.work()
     assert numbers(ready, made) == [{FIRST["number"]}] * 2
