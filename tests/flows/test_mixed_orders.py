@@ -10,11 +10,13 @@ from typing import ClassVar
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 from world import World, call
 
 from app import clock, registry
 from app import messages as m
 from app.extensions import db
+from app.flows import order_placed
 from app.models import Order, OrderPiece, Reservation
 from app.sandbox.faults import Fault
 
@@ -75,6 +77,39 @@ def in_shop(world: World) -> list[list[tuple[str, int]]]:
 
 def statuses(world: World, units: list[str]) -> list[str]:
     return [world.kaufland.order_units[int(unit)]["status"] for unit in units]
+
+
+class Killed(BaseException):
+    """What a process sees of kill -9: no handler catches it."""
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["before its commit", "after its commit"])
+def test_a_worker_that_dies_while_an_order_is_parted_leaves_nothing_half_done(
+    world: World, in_parts: Callable[[bool], None], committed: bool
+) -> None:
+    in_parts(True)
+    part = order_placed._part
+
+    def dies(session: Session, order: Order, later: list[OrderPiece]) -> None:
+        part(session, order, later)
+        if committed:
+            session.commit()
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order_placed, "_part", dies)
+        with pytest.raises(Killed):
+            sold(world, ("TEE-001", 2, 790), wait=slice(1, 2))
+    world.session.rollback()
+    world.hurry()
+    world.work()
+    assert in_shop(world) == [[("TEE-001", 1)]]
+    assert world.session.scalar(select(func.count()).select_from(Reservation)) == 2
+    Mixed.waiting.clear()
+    world.hurry()
+    world.work()
+    assert in_shop(world) == [[("TEE-001", 1)], [("TEE-001", 1)]]
+    assert world.cases() == []
 
 
 def test_what_may_not_be_shipped_yet_comes_later_as_an_order_of_its_own(

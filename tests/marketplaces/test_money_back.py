@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -12,7 +12,9 @@ from market_world import Market, market
 from sqlalchemy import select, text
 
 from app import outbox
+from app.errors import Unavailable
 from app.extensions import db
+from app.flows import order_returned
 from app.models import Command, Timeline
 from app.sandbox import simulators
 from app.sandbox.faults import Fault
@@ -204,6 +206,34 @@ def test_a_price_reduction_that_nobody_decides_is_a_case_and_never_paid_twice(st
         assert paid(at) == [200], "a replay looks first"
     at.work()
     assert (paid(at), states(), at.cases()) == ([200], ["done"], [])
+
+
+class Killed(BaseException):
+    """What a process sees of kill -9: no handler catches it."""
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["before it is noted", "after it is noted"])
+def test_a_worker_that_dies_when_a_refund_was_taken_pays_it_once(start: Start, committed: bool) -> None:
+    at = start("otto")
+    _, sold = sent(at, ("TEE-001", 1))
+    note = order_returned._wait_for_decision
+
+    def dies(*told: Any) -> None:
+        if committed:
+            with suppress(Unavailable):
+                note(*told)
+        raise Killed
+
+    with undecided(at), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order_returned, "_wait_for_decision", dies)
+        at.in_shop("refund", sold.id, amount="2.00", reason="beschädigt")
+        with pytest.raises(Killed):
+            at.work()
+    db.session.rollback()
+    assert (paid(at), states()) == ([200], ["leased"])
+    at.work()
+    assert (paid(at), states(), at.cases()) == ([200], ["done"], [])
+    assert told().count("refund.confirmed") == 1
 
 
 # --- with a return -----------------------------------------------------------------------------------------------------------
