@@ -658,10 +658,34 @@ def _excerpt(body: bytes) -> str:
     """The start of an answer for the attempt row, without secrets and personal data."""
     if len(body) <= _CHUNK:
         try:
-            return json.dumps(redact(json.loads(body)), ensure_ascii=False)[:EXCERPT_CHARS]
+            data = json.loads(body)
+            if len(body) > 4 * EXCERPT_CHARS:
+                data = _beginning(data, [2 * EXCERPT_CHARS])
+            return json.dumps(redact(data), ensure_ascii=False)[:EXCERPT_CHARS]
         except (ValueError, RecursionError):
             pass
     return redact_text(body[: 4 * EXCERPT_CHARS].decode("utf-8", "replace").replace("\0", ""))[:EXCERPT_CHARS]
+
+
+def _beginning(value: Any, left: list[int]) -> Any:
+    """As much of JSON data as about so many characters show: what the excerpt cuts off need not be searched for secrets first."""
+    if isinstance(value, dict):
+        found = {}
+        for name, item in value.items():
+            if left[0] <= 0:
+                break
+            left[0] -= len(name)
+            found[name] = _beginning(item, left)
+        return found
+    if isinstance(value, list):
+        rows = []
+        for item in value:
+            if left[0] <= 0:
+                break
+            rows.append(_beginning(item, left))
+        return rows
+    left[0] -= len(value) if isinstance(value, str) else 1
+    return value
 
 
 # --- the connection ------------------------------------------------------------------------------------------------------------

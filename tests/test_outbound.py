@@ -31,6 +31,7 @@ from limits.util import WindowStats
 
 from app import outbound
 from app.errors import Invalid, Refused, ShopbridgeError, Unauthorised, Unavailable, Unknown
+from app.logs import redact
 from app.outbound import Answer, AttemptNote, Breaker, Door, Limiter
 
 Script = Callable[[socket.socket], None]
@@ -784,6 +785,29 @@ def test_a_note_holds_no_secrets_and_no_buyers(partner: Partner) -> None:
     assert "page=2" in notes[0].url
     assert '"status": "open"' in notes[0].excerpt
     assert '"id": 314' in notes[0].excerpt
+
+
+def test_an_excerpt_is_what_the_whole_answer_would_begin_with() -> None:
+    rows = [
+        {
+            "id": number,
+            "email": f"buyer{number}@shop.example",
+            "items": [{"sku": f"TEE-{number:03d}", "qty": 1.5}],
+        }
+        for number in range(400)
+    ]
+    for body in (
+        {"data": rows, "token": "geheim"},
+        rows,
+        {},
+        [],
+        "Tee",
+        None,
+        {"note": "Tee " * 2000, "id": 7},
+    ):
+        text = json.dumps(body, ensure_ascii=False).encode()
+        whole = json.dumps(redact(body), ensure_ascii=False)[: outbound.EXCERPT_CHARS]
+        assert outbound._excerpt(text) == whole
 
 
 def test_an_excerpt_is_short_also_of_a_large_answer(partner: Partner) -> None:
