@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from flask import current_app
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from app import outbox, queues
 from app.errors import Invalid, Refused, ShopbridgeError, Unavailable
@@ -26,7 +26,7 @@ from app.flows import (
     watch_drift,
 )
 from app.jobs.partner import Partner, note_trouble, rests
-from app.models import Connection, Schedule
+from app.models import Case, Connection, Schedule
 from app.story import close_case, open_case
 
 log = structlog.get_logger(__name__)
@@ -175,14 +175,17 @@ class Polls:
             watch_drift.compare(self.session, connection, page)
             self.session.commit()
             return 0
+        bad = self._bad_before(kind)
         for seen in page:
             subject = f"connection/{self.connection_id}/{kind}/{seen.external_id}"
             try:
                 self._receive(kind, connection, seen)
-                close_case(self.session, account_id=self.partner.account_id, subject=subject)
+                if subject in bad:
+                    close_case(self.session, account_id=self.partner.account_id, subject=subject)
                 self.session.commit()
             except Exception as error:
                 lost += 1
+                bad.add(subject)
                 self.session.rollback()
                 log.exception(
                     "look.crashed", connection=self.connection_id, kind=kind, order=seen.external_id
@@ -198,6 +201,14 @@ class Polls:
                 )
                 self.session.commit()
         return lost
+
+    def _bad_before(self, kind: str) -> set[str]:
+        """Subjects of this look's open cases: hardly any order has one, and only those need be closed."""
+        mine = (Case.account_id == self.partner.account_id, Case.state == "open")
+        beginning = f"connection/{self.connection_id}/{kind}/"
+        return set(
+            self.session.scalars(select(Case.subject).where(*mine, Case.subject.startswith(beginning)))
+        )
 
     def _receive(self, kind: str, connection: Connection, seen: Any) -> None:
         if kind == "returns":
