@@ -52,9 +52,10 @@ def receive(session: Session, marketplace: Connection, seen: m.OrderSeen) -> lis
         order = _order_beside(session, root, "order.pieces_joined")
         _add_pieces(session, order, marketplace, new)
         touched.add(order.id)
-    orders = list(
-        session.scalars(select(Order).where(Order.id.in_(touched)).order_by(Order.id).with_for_update())
-    )
+    orders = [root]
+    if touched != {root.id}:
+        all_of_them = select(Order).where(Order.id.in_(touched)).order_by(Order.id).with_for_update()
+        orders = list(session.scalars(all_of_them))
     for order in orders:
         _want_in_shop(session, marketplace, order)
     return orders
