@@ -65,6 +65,9 @@ class Capabilities:
     # `reject_return` is there: our reason -> theirs; empty = only in the seller portal.
     return_rejections: Mapping[str, str] = field(default_factory=dict)
     returns_whole: bool = False  # a return of several pieces is rejected as a whole
+    tells_arrival: bool = (
+        True  # False: that returned goods have come is only what the seller says there himself
+    )
     cancel_reasons: Mapping[str, str] = field(default_factory=dict)  # our reason -> theirs
     creates_products: bool = False  # offers carry OfferWanted.product
     numbers_offers: bool = False  # offers carry OfferWanted.number, orders come with it

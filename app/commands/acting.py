@@ -287,23 +287,26 @@ def accept(order_id: str, refuse: bool, as_json: bool) -> None:
     metavar="WORD",
     help="damaged, wrong_item, missing_item, too_late, hygiene_seal, third_party, exchange or other, as far as the marketplace knows it.",
 )
+@click.option("--note", default="", metavar="TEXT", help="What the marketplace, or the buyer, reads besides.")
 @click.option(
-    "--note", default="", metavar="TEXT", help="What the marketplace or the buyer should read besides."
+    "--only", multiple=True, metavar="WORD", help="Only this SKU, return or returned piece; may be repeated."
 )
-@click.option("--sku", metavar="SKU", help="Only this product of the return.")
+@click.option("--all", "every", is_flag=True, help="All returns of the order that have come back.")
 @showing.json_option
-def reject_return(order_id: str, reason: str, note: str, sku: str | None, as_json: bool) -> None:
+def reject_return(
+    order_id: str, reason: str, note: str, only: tuple[str, ...], every: bool, as_json: bool
+) -> None:
     """Reject what came back of an order: nothing is refunded. ID as for `shopbridge order`.
 
-    Whoever refunds in the shop afterwards has changed his mind; that is sent to the marketplace as ever.
+    Where the marketplace waits for you to say that the goods have come (eMAG, Mirakl), rejecting says so. Whoever refunds in the shop
+    afterwards has changed his mind; that is sent to the marketplace as ever.
     """
     from app.commands.looking import find_order
 
     with opening.bridge():
         found = find_order(order_id)
-        order = db.session.scalars(select(Order).where(Order.id == found.id).with_for_update()).one()
-        pieces = return_rejected.by_hand(db.session(), order, reason, note, sku)
-        connection_id = order.connection_id
+        connection_id = found.connection_id
+        pieces = return_rejected.by_hand(db.session(), found, reason, note, only, every=every)
         db.session.commit()
         queues.ring("out", connection_id)
         if as_json:

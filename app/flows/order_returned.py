@@ -35,6 +35,7 @@ from app.rules import status
 from app.story import close_case, order_case, tell
 
 OPEN = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
+SHIPPING = "refund.shipping_with_return"
 WAITING = (m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.UNCLEAR)
 
 
@@ -44,9 +45,8 @@ def from_shop(session: Session, order: Order, refunds: Iterable[m.RefundSeen]) -
         if seen.by_bridge or seen.amount <= 0 or not _first_time(session, order, seen):
             continue
         if seen.currency != order.currency:
-            _case(
-                session, order, seen, "", "refund.not_assignable", amount=seen.amount, currency=seen.currency
-            )
+            part = f"refund/shop/{seen.external_id}"
+            _case(session, order, part, "refund.not_assignable", amount=seen.amount, currency=seen.currency)
             continue
         _settle(session, order, seen)
 
@@ -128,6 +128,8 @@ def deliver_accept(
     """
     returned = session.get_one(Return, command.payload["return"])
     external_id = returned.external_id
+    if returned.state == m.ReturnState.REJECTED:
+        return _pay_after_all(session, command)
     session.commit()
     answer = client.accept_return(external_id)
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
@@ -145,7 +147,21 @@ def deliver_accept(
     piece = session.get_one(OrderPiece, returned.piece_id)
     piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.RETURNED)
     tell(session, order, "return.accepted", command_id=command.id, piece=piece.external_id)
+    if shipping := command.payload.get("shipping"):
+        _case(session, order, f"return/{external_id}/shipping", SHIPPING, amount=shipping)
     return Delivered({"already": answer.already})
+
+
+def _pay_after_all(session: Session, command: outbox.Claimed) -> Delivered:
+    """The return was rejected before the shop's refund of it was told: the buyer gets the money by its amount, where a return pays."""
+    payload, amount = command.payload, command.payload["amount"]
+    if not amount:
+        return Delivered({"skipped": "rejected, and its refund is told by its amount"})
+    order = session.get_one(Order, command.order_id)
+    key = f"refund:rejected:{payload['return']}"
+    refund = {"piece": payload["piece"], "amount": amount, "reason": "return"}
+    outbox.write_for_order(session, order, order.connection_id, "refund", key, refund)
+    return Delivered({"skipped": "rejected, so it is refunded by its amount"})
 
 
 def deliver_to_shop(
@@ -244,27 +260,28 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
         )
     for piece_id in plan.accept_returns:
         row = open_returns[piece_id]
-        paid = sum(share.amount for share in plan.shares if share.piece_id == piece_id) if pays else 0
+        mine = [share for share in plan.shares if share.piece_id == piece_id and pays]
+        paid, shipping = sum(share.amount for share in mine), sum(share.shipping for share in mine)
         outbox.write_for_order(
             session,
             order,
             order.connection_id,
             "accept_return",
             f"accept_return:{row.id}",
-            {"return": row.id, "piece": piece_id, "amount": paid},
+            {"return": row.id, "piece": piece_id, "amount": paid, "shipping": shipping},
         )
     if plan.cancel:
         _cancel(session, order, refund, [pieces[piece_id] for piece_id in plan.cancel])
-    if pays and (shipping := plan.shipping_of(back)):
-        _case(session, order, seen, "/shipping", "refund.shipping_with_return", amount=shipping)
+    part = f"refund/shop/{seen.external_id}"  # refunds of our own have their numbers without `shop/`
+    if pays and (late := plan.shipping_of(back)):
+        _case(session, order, f"{part}/shipping", SHIPPING, amount=late)
     if plan.unassigned:
         reason = plan.reason or m.Reason("refund.not_assignable", {})
-        _case(session, order, seen, "", reason.code, **{"amount": plan.unassigned, **reason.params})
+        _case(session, order, part, reason.code, **{"amount": plan.unassigned, **reason.params})
 
 
-def _case(session: Session, order: Order, seen: m.RefundSeen, suffix: str, code: str, **params: Any) -> None:
-    """About a refund object of the shop; refunds of our own have their numbers without `shop/`."""
-    part = f"refund/shop/{seen.external_id}{suffix}"
+def _case(session: Session, order: Order, part: str, code: str, **params: Any) -> None:
+    """Where the money is told in the order's currency, and who sold it."""
     known = {"currency": order.currency, "marketplace": _sold_at(session, order).name}
     order_case(session, order, code, part=part, **{**known, **params})
 
@@ -491,7 +508,11 @@ def _react(session: Session, order: Order, piece: OrderPiece, row: Return) -> No
         left = piece.price - piece.refunded
         if left > 0 and not _accepted_by_us(session, order, row):
             _refund_in_shop(session, order, piece, row, left)
-    elif (
+        return
+    if row.state == m.ReturnState.REJECTED:
+        subject = f"order/{order.id}/return/{row.external_id}/reject"
+        close_case(session, account_id=order.account_id, subject=subject)
+    if (
         row.state in {m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.REJECTED}
         and order.shop_id is not None
     ):

@@ -1,15 +1,16 @@
 """The merchant rejects a return at its marketplace, with the reason that he gives: nothing is refunded then (C7).
 
-What may go wrong: an answer gets lost, or the marketplace lets a return be rejected only in another state, or only as a whole. A repeat is
-harmless (RejectsReturns); what is refused is a case with the marketplace's words and may be tried anew. Who refunds in the shop afterwards
-has changed his mind: that is sent to the marketplace like every refund.
+What may go wrong: an answer gets lost, goods have not come back yet, a piece of the return was refunded before, or the marketplace decides
+only about the whole of it. A repeat is harmless (RejectsReturns); what is refused is a case with the marketplace's words and may be tried anew.
+Who refunds in the shop afterwards has changed his mind: that is sent to the marketplace like every refund.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app import messages as m
@@ -18,51 +19,67 @@ from app.delivery import Delivered
 from app.errors import Refused
 from app.models import Command, Connection, Order, OrderLine, OrderPiece, Return
 from app.registry import Capabilities, RejectsReturns, provider
-from app.story import close_case, order_case, tell
+from app.story import close_case, close_cases, order_case, tell
 
 KIND = "reject_return"
-UNANSWERED = (m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.UNCLEAR)
-UNDER_WAY = ("due", "leased", "dead")
+WAITING = (m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.UNCLEAR)
 LONGEST_NOTE = 500
 
 
-def by_hand(session: Session, order: Order, reason: str, note: str = "", sku: str | None = None) -> int:
-    """Reject what waits for an answer of an order that is locked; `sku`: only that product. Answers how many pieces.
+def by_hand(
+    session: Session,
+    order: Order,
+    reason: str,
+    note: str = "",
+    only: Collection[str] = (),
+    *,
+    every: bool = False,
+) -> int:
+    """Reject what has come back of an order and of what joined it later. Answers how many pieces; the caller commits.
 
-    Raises Refused: return.cannot_reject, return.reject_reason (with those the marketplace knows), return.none_waits,
-    return.only_whole (it decides about whole returns, and another product came with this one).
+    `only`: SKUs, ids of returns or of returned pieces; without it there may be one return only, or `every` is said.
+    Raises Refused and writes nothing: return.cannot_reject, return.reject_reason (with those the marketplace knows), return.none_waits,
+    return.several (with their ids), return.refunded_before, return.only_whole, connection.removed.
     """
     connection = session.get_one(Connection, order.connection_id)
     sold_at = provider(connection.provider)
     can = sold_at.can(connection.settings)
     told = {"marketplace": sold_at.name, "order": order.external_id}
+    if connection.state == "removed":
+        raise Refused("connection.removed", connection=connection.name)
     if not can.return_rejections:
         raise Refused("return.cannot_reject", **told)
     if reason not in can.return_rejections:
         raise Refused(
             "return.reject_reason", reason=reason, available=", ".join(sorted(can.return_rejections))
         )
-    waiting = _unanswered(session, order)
-    wanted = [row for row in waiting if sku is None or sku == _sku(session, row)]
+    wanted = _chosen(session, _waiting(session, _family(session, order), can), only)
     if not wanted:
         raise Refused("return.none_waits", **told)
-    together = {row.return_external_id for row in wanted}
-    if can.returns_whole and any(row.return_external_id in together and row not in wanted for row in waiting):
+    returns = _by_return(wanted)
+    if len(returns) > 1 and not only and not every:
+        raise Refused("return.several", **told, available=", ".join(sorted(returns)))
+    if _refunded(session, wanted):
+        raise Refused("return.refunded_before", **told)
+    if can.returns_whole and not all(_is_whole(session, rows) for rows in returns.values()):
         raise Refused("return.only_whole", **told)
-    for return_id in sorted(together):
-        _write(session, order, [row for row in wanted if row.return_external_id == return_id], reason, note)
+    for rows in returns.values():
+        _write(session, rows, reason, note)
     return len(wanted)
 
 
 def deliver(
     session: Session, command: outbox.Claimed, marketplace: Connection, client: RejectsReturns
 ) -> Delivered:
-    """Tell the marketplace. Pieces that were refunded or answered meanwhile are left alone."""
-    order = session.scalars(select(Order).where(Order.id == command.order_id)).one()
-    wanted = {row.id for row in _unanswered(session, order, but=command.id)}
-    rows = [row for row in _rows(session, command) if row.id in wanted]
-    ids = [row.external_id for row in rows]
+    """Tell the marketplace. Pieces that were refunded in the shop meanwhile are left alone, unless an earlier try may have rejected them."""
+    rows = _locked(session, command)
+    sure = [row for row in rows if row.state in WAITING]
+    if not command.in_doubt:
+        sure = [row for row in sure if not _refunded(session, [row])]
     can: Capabilities = provider(marketplace.provider).can(marketplace.settings)
+    if can.returns_whole and len(sure) < len(rows):
+        sure = []
+    ids = [row.external_id for row in sure]
     session.commit()
     if not ids:
         return Delivered({"skipped": "answered meanwhile"})
@@ -72,57 +89,31 @@ def deliver(
     return _answered(session, command, answers)
 
 
-def _answered(session: Session, command: outbox.Claimed, answers: dict[str, m.PieceAnswer]) -> Delivered:
-    order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
-    problem = None
-    for row in _rows(session, command):
-        answer = answers.get(row.external_id)
-        if answer is None:
-            continue
-        part = f"return/{row.external_id}"
-        if answer.ok:
-            row.state = m.ReturnState.REJECTED
-            close_case(session, account_id=order.account_id, subject=f"order/{order.id}/{part}")
-            piece = session.get_one(OrderPiece, row.piece_id)
-            tell(session, order, "return.rejected", command_id=command.id, piece=piece.external_id)
-            _note(session, order, row)
-        else:
-            problem = answer.reason or m.Reason("partner.refused", {"operation": KIND})
-            order_case(session, order, problem.code, part=part, **problem.params)
-    return Delivered({"rejected": sum(each.ok for each in answers.values())}, problem)
+# --- which -------------------------------------------------------------------------------------------------------------------
 
 
-def _note(session: Session, order: Order, row: Return) -> None:
-    """Whoever looks at the order in the shop reads it too; a look that shows the rejection writes the same note, once."""
-    if order.shop_id is not None:
-        payload = {"code": "return.rejected", "return": row.id}
-        key = f"note:return:{row.id}:{m.ReturnState.REJECTED}"
-        outbox.write_for_order(session, order, order.shop_id, "order.note", key, payload)
+def _family(session: Session, order: Order) -> list[int]:
+    """The order and those that its later pieces are in, locked as a look locks them."""
+    root = order.parent_id or order.id
+    mine = select(Order.id).where(or_(Order.id == root, Order.parent_id == root)).order_by(Order.id)
+    return list(session.scalars(mine.with_for_update()))
 
 
-def _unanswered(session: Session, order: Order, but: int | None = None) -> list[Return]:
-    """Returned pieces about which neither the marketplace nor we have decided yet; what the command `but` is about counts as such."""
-    answered: set[int] = set()
-    asked = select(Command.id, Command.kind, Command.payload).where(
-        Command.order_id == order.id,
-        Command.kind.in_(("accept_return", KIND)),
-        Command.state.in_((*UNDER_WAY, "done")),
+def _waiting(session: Session, orders: Sequence[int], can: Capabilities) -> list[Return]:
+    """What has come back. Where only the seller says that it has, his rejection says so."""
+    here = [m.ReturnState.ARRIVED] + ([] if can.tells_arrival else [m.ReturnState.ANNOUNCED])
+    mine = select(Return).where(Return.order_id.in_(orders), Return.state.in_(here)).order_by(Return.id)
+    under_way = select(Command.payload).where(
+        Command.order_id.in_(orders), Command.kind == KIND, Command.state.in_(("due", "leased"))
     )
-    for number, kind, payload in session.execute(asked):
-        if number != but:
-            answered |= {payload["return"]} if kind == "accept_return" else set(payload["returns"])
-    rows = session.scalars(
-        select(Return)
-        .where(Return.order_id == order.id, Return.state.in_(UNANSWERED))
-        .order_by(Return.id)
-        .with_for_update()
-    )
-    return [row for row in rows if row.id not in answered]
+    asked = {number for payload in session.scalars(under_way) for number in payload["returns"]}
+    return [row for row in session.scalars(mine.with_for_update()) if row.id not in asked]
 
 
-def _rows(session: Session, command: outbox.Claimed) -> Sequence[Return]:
-    mine = select(Return).where(Return.id.in_(command.payload["returns"])).order_by(Return.id)
-    return session.scalars(mine.with_for_update()).all()
+def _chosen(session: Session, rows: list[Return], only: Collection[str]) -> list[Return]:
+    if not only:
+        return rows
+    return [row for row in rows if {row.external_id, row.return_external_id, _sku(session, row)} & set(only)]
 
 
 def _sku(session: Session, row: Return) -> str | None:
@@ -130,14 +121,92 @@ def _sku(session: Session, row: Return) -> str | None:
     return session.get_one(OrderLine, piece.line_id).sku
 
 
-def _write(session: Session, order: Order, rows: list[Return], reason: str, note: str) -> None:
-    """One deed for each return; one that the marketplace refused before does not keep a new one from being tried."""
-    mine = select(func.count(Command.id)).where(Command.order_id == order.id, Command.kind == KIND)
-    outbox.write_for_order(
-        session,
-        order,
-        order.connection_id,
-        KIND,
-        f"{KIND}:{rows[0].id}:{session.scalar(mine)}",
-        {"returns": [row.id for row in rows], "reason": reason, "note": note.strip()[:LONGEST_NOTE]},
+def _by_return(rows: Sequence[Return]) -> dict[str, list[Return]]:
+    found: dict[str, list[Return]] = {}
+    for row in rows:
+        found.setdefault(row.return_external_id, []).append(row)
+    return found
+
+
+def _refunded(session: Session, rows: Sequence[Return]) -> bool:
+    """Whether the shop has refunded any of them: the marketplace was, or is to be, told to accept it, whatever came of that."""
+    keys = [f"accept_return:{row.id}" for row in rows]
+    connection = rows[0].connection_id
+    mine = select(Command.id).where(Command.connection_id == connection, Command.key.in_(keys))
+    return session.scalar(mine.limit(1)) is not None
+
+
+def _is_whole(session: Session, rows: Sequence[Return]) -> bool:
+    """Every piece of the return is meant, in whichever order of the family and whatever became of it."""
+    first = rows[0]
+    mine = select(Return.id).where(
+        Return.connection_id == first.connection_id, Return.return_external_id == first.return_external_id
     )
+    return set(session.scalars(mine)) == {row.id for row in rows}
+
+
+# --- the deed ----------------------------------------------------------------------------------------------------------------
+
+
+def _write(session: Session, rows: list[Return], reason: str, note: str) -> None:
+    """One deed for each return; one that was refused or could not be done before is taken up again with what is said now."""
+    order = session.get_one(Order, rows[0].order_id)
+    key = f"{KIND}:{rows[0].id}"
+    payload: dict[str, Any] = {
+        "returns": [row.id for row in rows],
+        "reason": reason,
+        "note": note.strip()[:LONGEST_NOTE],
+    }
+    if outbox.write_for_order(session, order, order.connection_id, KIND, key, payload) is None:
+        mine = (Command.connection_id == order.connection_id, Command.key == key)
+        again = session.scalars(
+            update(Command)
+            .where(*mine)
+            .values(payload=payload, state="due", attempts=0, next_attempt_at=func.now(), done_at=None)
+            .returning(Command.id)
+        ).one()
+        subject = outbox.case_subject(again, order.id)
+        close_cases(session, account_id=order.account_id, subjects=[subject])
+        outbox.note_work(session, [order.connection_id])
+
+
+def _locked(session: Session, command: outbox.Claimed) -> list[Return]:
+    """The returned pieces that the deed is about, with their orders, in the order in which a look locks them."""
+    mine = Return.id.in_(command.payload["returns"])
+    orders = select(Order.id).where(Order.id.in_(select(Return.order_id).where(mine))).order_by(Order.id)
+    session.execute(orders.with_for_update())
+    return list(session.scalars(select(Return).where(mine).order_by(Return.id).with_for_update()))
+
+
+def _answered(session: Session, command: outbox.Claimed, answers: dict[str, m.PieceAnswer]) -> Delivered:
+    problem = None
+    for row in _locked(session, command):
+        answer = answers.get(row.external_id)
+        if answer is None:
+            continue
+        order = session.get_one(Order, row.order_id)
+        if not answer.ok:
+            problem = answer.reason or m.Reason("partner.refused", {"operation": KIND})
+            order_case(session, order, problem.code, part=_part(row), **problem.params)
+            continue
+        close_case(session, account_id=order.account_id, subject=f"order/{order.id}/{_part(row)}")
+        if row.state in WAITING:
+            row.state = m.ReturnState.REJECTED
+            _tell(session, command, order, row)
+    return Delivered({"rejected": sum(each.ok for each in answers.values())}, problem)
+
+
+def _part(row: Return) -> str:
+    """Beside the cases of accepting it (order_returned), which a rejection does not settle."""
+    return f"return/{row.external_id}/reject"
+
+
+def _tell(session: Session, command: outbox.Claimed, order: Order, row: Return) -> None:
+    """Whoever looks at the order in the shop reads it too; a look that shows the rejection writes the same note, once."""
+    piece = session.get_one(OrderPiece, row.piece_id)
+    why = command.payload["note"] or None
+    tell(session, order, "return.rejected", command_id=command.id, piece=piece.external_id, message=why)
+    if order.shop_id is not None:
+        payload = {"code": "return.rejected", "return": row.id}
+        key = f"note:return:{row.id}:{m.ReturnState.REJECTED}"
+        outbox.write_for_order(session, order, order.shop_id, "order.note", key, payload)

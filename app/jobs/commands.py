@@ -38,6 +38,7 @@ from app.flows import (
     shop_reports,
     trade_cancelled,
     trade_passed_on,
+    trade_returned,
     trade_shipped,
     trade_shop_gone,
     trade_status,
@@ -173,6 +174,7 @@ class Outbox:
                 connection.last_ok_at = datetime.now(UTC)
             self._reset_connection(connection)
             self.session.commit()
+            self._tell_suppliers(command)
         except inbox.LeaseLost:
             self.session.rollback()
             log.warning("lease.lost", lane="out", command=command.id)
@@ -189,6 +191,11 @@ class Outbox:
             self.partner.command_id = None
         for connection_id in sorted({*self._neighbours(), *outbox.given_work(self.session)}):
             queues.ring("out", connection_id)
+
+    def _tell_suppliers(self, command: outbox.Claimed) -> None:
+        """Suppliers of the network hear of an answered return at once: not every marketplace shows it in a later look."""
+        if command.kind in {"accept_return", "reject_return"} and command.order_id is not None:
+            trade_returned.tell_suppliers(self.session, [command.order_id])
 
     def _take_in(self, connection: Connection, seen: m.OrderSeen) -> None:
         """The marketplace has shown the order after a deed: as good as a look at it (C1)."""

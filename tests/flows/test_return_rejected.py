@@ -19,7 +19,7 @@ from app.commands import opening
 from app.errors import Refused
 from app.extensions import db
 from app.flows import return_rejected
-from app.models import Order, Return, Timeline
+from app.models import Command, Connection, Order, Return, Timeline
 from app.sandbox import simulators
 from app.sandbox.faults import Fault
 
@@ -47,10 +47,11 @@ def back(at: Market, *lines: tuple[str, int], **more: Any) -> Any:
     return sold
 
 
-def reject(reason: str = "damaged", note: str = "", sku: str | None = None) -> int:
-    order = db.session.scalars(select(Order).with_for_update()).one()
+def reject(reason: str = "damaged", *only: str, note: str = "", every: bool = True) -> int:
+    order = db.session.scalars(select(Order).order_by(Order.id)).first()
+    assert order is not None
     try:
-        return return_rejected.by_hand(db.session(), order, reason, note, sku)
+        return return_rejected.by_hand(db.session(), order, reason, note, only, every=every)
     finally:
         db.session.commit()
 
@@ -104,6 +105,123 @@ def test_a_refund_in_the_shop_before_the_rejection_leaves_counts(start: Start, k
     assert states()[0] in {"accepted", "closed"}
 
 
+@pytest.mark.parametrize("key", [key for key in REJECTING if CAN[key].returns_whole])
+def test_a_return_of_which_a_piece_was_refunded_is_not_rejected_as_a_whole(start: Start, key: str) -> None:
+    at = start(key)
+    sold = back(at, ("TEE-001", 2))
+    at.in_shop("refund", sold.id, lines=[{"id": str(sold.lines[0].id), "quantity": 1}], reason="Retoure")
+    at.work()
+    before = at.cases()
+    with pytest.raises(Refused) as refused:
+        reject()
+    assert refused.value.code in {"return.refunded_before", "return.only_whole"}
+    at.work()
+    assert (at.deeds("reject_return"), at.cases()) == ([], before)
+
+
+@pytest.mark.parametrize("key", [key for key in REJECTING if CAN[key].returns_whole])
+def test_a_piece_that_is_refunded_before_the_rejection_leaves_keeps_the_whole_return(
+    start: Start, key: str
+) -> None:
+    at = start(key)
+    sold = back(at, ("TEE-001", 2))
+    assert reject() == 2
+    at.in_shop("refund", sold.id, lines=[{"id": str(sold.lines[0].id), "quantity": 1}], reason="Retoure")
+    at.work()
+    assert at.deeds("reject_return") == []
+
+
+def test_a_refund_that_could_not_be_told_is_not_turned_into_a_rejection(start: Start) -> None:
+    at = start("kaufland")
+    sold = back(at)
+    (unit,) = at.market_app.extensions["kaufland"].return_units.values()
+    unit["status"] = "return_in_repair"
+    at.in_shop("refund", sold.id, reason="Retoure")
+    at.work()
+    unit["status"] = "return_arrived"
+    at.work()
+    assert len(at.cases()) == 1
+    with pytest.raises(Refused) as refused:
+        reject()
+    assert (refused.value.code, len(at.cases())) == ("return.refunded_before", 1)
+
+
+@pytest.mark.parametrize("key", ["emag", "kaufland", "otto"])
+def test_a_refund_in_the_shop_while_it_is_unknown_whether_the_return_was_rejected_is_paid(
+    start: Start, key: str
+) -> None:
+    at = start(key)
+    sold = back(at)
+    reject()
+    at.faults.add(Fault("reset", path="(reject|rejection|rma/save)$", effect=True))
+    at.step()
+    at.in_shop("refund", sold.id, reason="Kulanz")
+    at.work()
+    (piece,) = [each for order in at.state()["orders"] for each in order["pieces"]]
+    assert (piece["refunded"], len(at.deeds("reject_return")), at.cases()) == (790, 1, [])
+
+
+def test_only_what_has_come_back_is_rejected_where_the_marketplace_says_so(start: Start) -> None:
+    at = start("otto")
+    order = at.buy(("TEE-001", 2))
+    at.work()
+    (sold,) = at.orders_in_shop()
+    at.ship(sold)
+    at.work()
+    here, coming = order["pieces"]
+    at.control("return", {"pieces": [here]})
+    at.control("return", {"pieces": [coming], "arrive": False})
+    at.work()
+    assert sorted(states()) == ["announced", "arrived"]
+    assert reject(every=False) == 1
+    at.work()
+    assert sorted(states()) == ["announced", "rejected"]
+
+
+def test_of_several_returns_one_must_be_named(start: Start) -> None:
+    at = start("otto")  # each item is a return of its own there
+    back(at, ("TEE-001", 1), ("TEE-002", 1))
+    numbers = sorted(db.session.scalars(select(Return.return_external_id)))
+    with pytest.raises(Refused) as refused:
+        reject(every=False)
+    assert (refused.value.code, refused.value.params["available"]) == ("return.several", ", ".join(numbers))
+    assert reject("damaged", numbers[0], every=False) == 1
+    at.work()
+    assert sorted(states()) == ["arrived", "rejected"]
+
+
+def test_what_came_back_of_a_piece_that_joined_later_is_found_by_the_orders_number(start: Start) -> None:
+    at = start("otto")
+    order = at.buy(("TEE-001", 1), ("TEE-002", 1))
+    world = at.market_app.extensions["otto"]
+    later = world.items[order["pieces"][1].split("/")[1]]
+    later["status"] = "ANNOUNCED"
+    at.work()
+    (sold,) = at.orders_in_shop()
+    at.ship(sold)
+    at.work()
+    later["status"] = "PROCESSABLE"
+    world.orders[order["order"]]["changed"] = world.now()
+    at.work()
+    (second,) = [each for each in at.orders_in_shop() if each.id != sold.id]
+    at.ship(second)
+    at.work()
+    at.control("return", {"pieces": [order["pieces"][1]]})
+    at.work()
+    assert reject() == 1
+    at.work()
+    assert (states(), at.cases()) == (["rejected"], [])
+
+
+def test_a_connection_that_was_removed_takes_no_rejection(start: Start) -> None:
+    at = start("kaufland")
+    back(at)
+    db.session.get_one(Connection, at.market_connection).state = "removed"
+    with pytest.raises(Refused) as refused:
+        reject()
+    assert refused.value.code == "connection.removed"
+
+
 def test_who_refunds_after_a_rejection_has_changed_his_mind(start: Start) -> None:
     at = start("otto")
     sold = back(at)
@@ -129,12 +247,14 @@ def test_what_the_marketplace_refuses_is_a_case_and_can_be_tried_anew(start: Sta
     (deed,) = [each for each in at.market_app.extensions["kaufland"].deeds if each["deed"] == "reject_return"]
     assert deed["message"] == "Der Artikel ist beschädigt oder benutzt zurückgekommen. Kratzer auf der Dose."
     assert (states(), at.cases()) == (["rejected"], [])
+    tried = select(Command.state).where(Command.kind == "reject_return")
+    assert list(db.session.scalars(tried)) == ["done"], "the first try is not stuck beside the second"
 
 
 def test_only_one_product_of_a_return_is_rejected_where_the_marketplace_can(start: Start) -> None:
     at = start("otto")
     back(at, ("TEE-001", 1), ("TEE-002", 1))
-    assert reject(sku="TEE-002") == 1
+    assert reject("damaged", "TEE-002") == 1
     at.work()
     assert sorted(states()) == ["arrived", "rejected"]
 
@@ -144,7 +264,7 @@ def test_a_part_of_a_return_that_is_decided_as_a_whole_is_not_rejected(start: St
     at = start(key)
     back(at, ("TEE-001", 1), ("TEE-002", 1))
     with pytest.raises(Refused) as refused:
-        reject(sku="TEE-002")
+        reject("damaged", "TEE-002")
     assert refused.value.code == "return.only_whole"
     at.work()
     assert at.deeds("reject_return") == []

@@ -24,6 +24,7 @@ CAN = Capabilities(
     returns=True,
     return_rejections=REJECTIONS,
     returns_whole=True,
+    tells_arrival=False,
     cancel_reasons=CANCEL_REASONS,
     numbers_offers=True,
 )

@@ -23,7 +23,7 @@ PROVIDER = Provider(
         price_basis="gross",
         offer_batch=150,
         returns=True,
-        return_rejections=REJECTIONS,
+        return_rejections={word: word for word in REJECTIONS},
         cancel_reasons=CANCEL_REASONS,
         creates_products=False,
     ),

@@ -368,8 +368,10 @@ class KauflandClient:
         return m.PieceAnswer(return_piece_id, ok=True)
 
     def reject_return(self, return_piece_ids: Sequence[str], reason: str, note: str) -> list[m.PieceAnswer]:
-        """Reject pieces that have arrived; Kaufland opens a ticket with the message, in which it decides (FACTS 6)."""
-        return [self._reject(each, " ".join(filter(None, (reason, note)))) for each in return_piece_ids]
+        """Reject pieces that have arrived. Kaufland opens a ticket with the message, which the buyer reads (FACTS 5, the vendor's schema)."""
+        german, english = t.REJECTIONS[reason]
+        sentence = german if t.GERMAN.intersection(self._storefronts) else english
+        return [self._reject(each, " ".join(filter(None, (sentence, note)))) for each in return_piece_ids]
 
     def _reject(self, piece_id: str, message: str) -> m.PieceAnswer:
         path = f"/return-units/{_quoted(piece_id)}"

@@ -70,15 +70,19 @@ CANCEL_REASONS: Final = {
     "wrong_data": "WrongCatalogData",
     "other": "GeneralAdjustment",
 }
-# What the ticket says that a rejection opens; Kaufland has no words of its own for it (FACTS 6).
+# What the buyer reads in the ticket that a rejection opens (the vendor's schema): in German where German is spoken, else in English.
 REJECTIONS: Final = {
-    "damaged": "Der Artikel ist beschädigt oder benutzt zurückgekommen.",
-    "wrong_item": "Zurückgekommen ist ein anderer Artikel.",
-    "missing_item": "Der Artikel war nicht im Paket.",
-    "too_late": "Die Rückgabefrist ist abgelaufen.",
-    "hygiene_seal": "Das Hygienesiegel ist beschädigt.",
-    "other": "Die Rücksendung wird nicht angenommen.",
+    "damaged": (
+        "Der Artikel ist beschädigt oder benutzt zurückgekommen.",
+        "The item came back damaged or used.",
+    ),
+    "wrong_item": ("Zurückgekommen ist ein anderer Artikel.", "Another item came back."),
+    "missing_item": ("Der Artikel war nicht im Paket.", "The item was not in the parcel."),
+    "too_late": ("Die Rückgabefrist ist abgelaufen.", "The time limit for returns is over."),
+    "hygiene_seal": ("Das Hygienesiegel ist beschädigt.", "The hygiene seal is broken."),
+    "other": ("Die Rücksendung wird nicht angenommen.", "The return is not accepted."),
 }
+GERMAN: Final = frozenset({"de", "at"})
 REFUND_REASONS: Final = {
     "return": "other_refund",
     "damaged": "delivery_damage",

@@ -36,6 +36,7 @@ CAPABILITIES = Capabilities(
     returns=True,
     return_rejections=REJECTIONS,
     returns_whole=True,
+    tells_arrival=False,
     # The operator's own codes are read from RE01; what stands here is only that there is one for each.
     cancel_reasons=dict.fromkeys(CANCEL_WORDS, "RE01"),
     answers_later=True,

@@ -509,7 +509,7 @@ class OttoClient:
             )
         left = t.paid(item) - self._reduced("refund_so_far", piece_id)
         fee = t.fee_of(order, piece_id)
-        if why := _no_refund(item, amount, left, 0 if reason == "postage" else fee):
+        if why := _no_refund(item, amount, left, fee, alone=reason == "postage"):
             return m.PieceAnswer(piece_id, ok=False, reason=why)
         if amount < left or reason == "postage":
             return self._reduce(piece_id, amount)
@@ -622,7 +622,8 @@ class OttoClient:
         """What OTTO does with a second rejection is not documented, so it is looked first whether there is one."""
         if self._is_rejected(piece):
             return m.PieceAnswer(piece, ok=True, already=True)
-        body = t.acceptance_body(piece, reason, self._settings.get("return_condition") or "A")
+        condition = t.CONDITION_OF.get(reason) or self._settings.get("return_condition") or "A"
+        body = t.acceptance_body(piece, reason, condition)
         try:
             answer = self._call("reject_return", "POST", "/v3/returns/rejection", body=body, deed=True)
         except Unauthorised:
@@ -1231,8 +1232,10 @@ def _item_of(order: t.Json | None, piece: str) -> t.Json | None:
     return next((each for each in items if t.text(each, "positionItemId") == t.ids(piece)[1]), None)
 
 
-def _no_refund(item: t.Json, amount: int, left: int, fee: int) -> m.Reason | None:
-    """Why this much cannot be given back for this item. `fee`: what may be asked for beyond its price when all of it goes back."""
+def _no_refund(item: t.Json, amount: int, left: int, fee: int, *, alone: bool) -> m.Reason | None:
+    """Why this much cannot be given back for this item. `fee`: what may be asked for beyond its price when all of it goes back, so not when only
+    shipping is meant (`alone`).
+    """
     told: dict[str, object] = {
         "partner": t.NAME,
         "marketplace": t.NAME,
@@ -1246,7 +1249,7 @@ def _no_refund(item: t.Json, amount: int, left: int, fee: int) -> m.Reason | Non
         return m.Reason("refund.shipping_with_return", told)
     if state in {m.PieceState.RETURNED, m.PieceState.CANCELLED}:
         return m.Reason("refund.more_than_paid", told)
-    if amount > left + fee or (amount > left and not left):
+    if amount > left + (0 if alone else fee) or (amount > left and not left):
         return m.Reason("refund.more_than_paid", told | {"amount": amount - left})
     return None
 

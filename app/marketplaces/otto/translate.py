@@ -66,6 +66,13 @@ REJECTIONS: Final = {
     "hygiene_seal": "DAMAGE_TO_THE_HYGIENE_SEAL",
     "exchange": "EXCHANGE",
 }
+# Of what is rejected the reason says more than the connection's usual condition (FACTS 6).
+CONDITION_OF: Final = {
+    "ITEM_DAMAGED": "D",
+    "WRONG_ITEM": "E",
+    "THIRD_PARTY_ITEM": "E",
+    "ITEM_NOT_IN_THE_PARCEL": "E",
+}
 CONDITIONS: Final = ("A", "B", "C", "D", "E")
 RETURN_CARRIERS: Final = ("DHL", "GLS", "HERMES")
 # Our names of those who carry parcels; all others that OTTO knows are forwarders, whose goods need no return label (FACTS 5).

@@ -7,6 +7,7 @@ from market_world import market
 from sqlalchemy import text
 
 from app.extensions import db
+from app.sandbox.faults import Fault
 from app.sandbox.otto import SIMULATOR
 
 
@@ -59,3 +60,19 @@ def test_a_delivery_fee_that_is_refunded_with_an_open_return_is_a_case(app: Flas
         at.work()
         assert len(at.deeds("accept_return")) == 1
         assert at.cases() == ["refund.shipping_with_return"]
+
+
+def test_a_return_that_otto_does_not_take_says_nothing_of_shipping_costs(app: Flask) -> None:
+    with market(app, SIMULATOR) as at:
+        order = at.buy(("TEE-001", 1), fee=2995)
+        at.work()
+        (sold,) = at.orders_in_shop()
+        at.ship(sold)
+        at.work()
+        at.control("return", {"pieces": order["pieces"]})
+        at.work()
+        at.faults.add(Fault("status", path="/v3/returns/acceptance", status=422, count=-1))
+        at.in_shop("refund", sold.id, reason="Retoure")
+        at.work()
+        assert len(at.cases()) == 1
+        assert "refund.shipping_with_return" not in at.cases()
