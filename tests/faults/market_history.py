@@ -341,10 +341,12 @@ class MarketHistory:
             if place < 2:
                 self._hurry()
                 clock.end_waits(db.session(), datetime.now(UTC) + timedelta(hours=4))
+            # While something is under way a look leaves that offer alone: only a round that began at rest has compared everything (I11).
+            at_rest = not self.at.moving()
             self.at.step()
             db.session.remove()
             now = self.at.seen()
-            if not self.at.moving() and now == before:
+            if at_rest and not self.at.moving() and now == before:
                 return
             earlier, before = before, now
         changes = [(old, new) for old, new in zip(earlier or [], before or [], strict=False) if old != new]
