@@ -35,7 +35,6 @@ from app.rules import status
 from app.story import close_case, order_case, tell
 
 OPEN = (m.PieceState.ANNOUNCED, m.PieceState.TO_SHIP, m.PieceState.UNCLEAR)
-SHIPPING = "refund.shipping_with_return"
 WAITING = (m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.UNCLEAR)
 
 
@@ -128,8 +127,8 @@ def deliver_accept(
     """
     returned = session.get_one(Return, command.payload["return"])
     external_id = returned.external_id
-    if returned.state == m.ReturnState.REJECTED:
-        return _pay_after_all(session, command)
+    if returned.state == m.ReturnState.REJECTED and _rejected_by_us(session, returned):
+        return _pay_after_all(session, command, returned)
     session.commit()
     answer = client.accept_return(external_id)
     order = session.scalars(select(Order).where(Order.id == command.order_id).with_for_update()).one()
@@ -144,20 +143,29 @@ def deliver_accept(
     returned = session.get_one(Return, command.payload["return"])
     returned.state = m.ReturnState.ACCEPTED
     _close_case(session, order, returned)
+    _close_case(session, order, returned, "/reject")
     piece = session.get_one(OrderPiece, returned.piece_id)
     piece.state = status.piece_after(m.PieceState(piece.state), m.PieceState.RETURNED)
     tell(session, order, "return.accepted", command_id=command.id, piece=piece.external_id)
-    if shipping := command.payload.get("shipping"):
-        _case(session, order, f"return/{external_id}/shipping", SHIPPING, amount=shipping)
     return Delivered({"already": answer.already})
 
 
-def _pay_after_all(session: Session, command: outbox.Claimed) -> Delivered:
-    """The return was rejected before the shop's refund of it was told: the buyer gets the money by its amount, where a return pays."""
+def _rejected_by_us(session: Session, row: Return) -> bool:
+    """Else a person has rejected it in the seller portal, and may have settled the money there too: then the marketplace is asked to accept."""
+    mine = select(Command.payload).where(
+        Command.connection_id == row.connection_id, Command.kind == "reject_return", Command.state == "done"
+    )
+    told = session.scalars(mine.where(Command.order_id == row.order_id))
+    return any(row.id in payload["returns"] for payload in told)
+
+
+def _pay_after_all(session: Session, command: outbox.Claimed, row: Return) -> Delivered:
+    """Our rejection was there before the shop's refund was told: the buyer gets the money by its amount, where a return pays."""
     payload, amount = command.payload, command.payload["amount"]
+    order = session.get_one(Order, command.order_id)
+    _close_case(session, order, row)
     if not amount:
         return Delivered({"skipped": "rejected, and its refund is told by its amount"})
-    order = session.get_one(Order, command.order_id)
     key = f"refund:rejected:{payload['return']}"
     refund = {"piece": payload["piece"], "amount": amount, "reason": "return"}
     outbox.write_for_order(session, order, order.connection_id, "refund", key, refund)
@@ -260,21 +268,20 @@ def _settle(session: Session, order: Order, seen: m.RefundSeen) -> None:
         )
     for piece_id in plan.accept_returns:
         row = open_returns[piece_id]
-        mine = [share for share in plan.shares if share.piece_id == piece_id and pays]
-        paid, shipping = sum(share.amount for share in mine), sum(share.shipping for share in mine)
+        paid = sum(share.amount for share in plan.shares if share.piece_id == piece_id) if pays else 0
         outbox.write_for_order(
             session,
             order,
             order.connection_id,
             "accept_return",
             f"accept_return:{row.id}",
-            {"return": row.id, "piece": piece_id, "amount": paid, "shipping": shipping},
+            {"return": row.id, "piece": piece_id, "amount": paid},
         )
     if plan.cancel:
         _cancel(session, order, refund, [pieces[piece_id] for piece_id in plan.cancel])
     part = f"refund/shop/{seen.external_id}"  # refunds of our own have their numbers without `shop/`
-    if pays and (late := plan.shipping_of(back)):
-        _case(session, order, f"{part}/shipping", SHIPPING, amount=late)
+    if pays and (shipping := plan.shipping_of(back)):
+        _case(session, order, f"{part}/shipping", "refund.shipping_with_return", amount=shipping)
     if plan.unassigned:
         reason = plan.reason or m.Reason("refund.not_assignable", {})
         _case(session, order, part, reason.code, **{"amount": plan.unassigned, **reason.params})
@@ -435,8 +442,10 @@ def _by_others(session: Session, command: outbox.Claimed, can: Capabilities) -> 
     if can.refund_shown_by_piece:
         others.append(Command.payload["piece"].as_integer() == command.payload["piece"])
     given = doubtful = sure = 0
-    query = select(Command.state, Command.in_doubt, Command.payload).where(*others)
-    for state, in_doubt, payload in session.execute(query):
+    query = select(Command.state, Command.in_doubt, Command.payload, Command.result).where(*others)
+    for state, in_doubt, payload, result in session.execute(query):
+        if "skipped" in (result or {}):
+            continue
         if state == "done" or payload.get("taken"):
             given += payload.get("amount", 0)
             sure += payload.get("amount", 0) if state == "done" else 0
@@ -510,8 +519,7 @@ def _react(session: Session, order: Order, piece: OrderPiece, row: Return) -> No
             _refund_in_shop(session, order, piece, row, left)
         return
     if row.state == m.ReturnState.REJECTED:
-        subject = f"order/{order.id}/return/{row.external_id}/reject"
-        close_case(session, account_id=order.account_id, subject=subject)
+        _close_case(session, order, row, "/reject")
     if (
         row.state in {m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.REJECTED}
         and order.shop_id is not None
@@ -526,8 +534,9 @@ def _react(session: Session, order: Order, piece: OrderPiece, row: Return) -> No
         )
 
 
-def _close_case(session: Session, order: Order, row: Return) -> None:
-    close_case(session, account_id=order.account_id, subject=f"order/{order.id}/return/{row.external_id}")
+def _close_case(session: Session, order: Order, row: Return, about: str = "") -> None:
+    subject = f"order/{order.id}/return/{row.external_id}{about}"
+    close_case(session, account_id=order.account_id, subject=subject)
 
 
 def _accepted_by_us(session: Session, order: Order, row: Return) -> bool:

@@ -71,14 +71,16 @@ def by_hand(
 def deliver(
     session: Session, command: outbox.Claimed, marketplace: Connection, client: RejectsReturns
 ) -> Delivered:
-    """Tell the marketplace. Pieces that were refunded in the shop meanwhile are left alone, unless an earlier try may have rejected them."""
+    """Tell the marketplace. Pieces that were refunded in the shop meanwhile are left alone, unless an earlier try may have rejected them: then
+    it is made sure that they are, and the refund is told by its amount (order_returned.deliver_accept).
+    """
     rows = _locked(session, command)
     sure = [row for row in rows if row.state in WAITING]
     if not command.in_doubt:
         sure = [row for row in sure if not _refunded(session, [row])]
     can: Capabilities = provider(marketplace.provider).can(marketplace.settings)
-    if can.returns_whole and len(sure) < len(rows):
-        sure = []
+    if can.returns_whole and sure and not _is_whole(session, sure):
+        return _not_whole(session, marketplace, sure)
     ids = [row.external_id for row in sure]
     session.commit()
     if not ids:
@@ -87,6 +89,13 @@ def deliver(
     theirs = can.return_rejections.get(payload["reason"], payload["reason"])
     answers = {each.external_id: each for each in client.reject_return(ids, theirs, payload["note"])}
     return _answered(session, command, answers)
+
+
+def _not_whole(session: Session, marketplace: Connection, rows: Sequence[Return]) -> Delivered:
+    why = m.Reason("return.only_whole", {"marketplace": provider(marketplace.provider).name})
+    for row in rows:
+        order_case(session, session.get_one(Order, row.order_id), why.code, part=_part(row), **why.params)
+    return Delivered(refused=why)
 
 
 # --- which -------------------------------------------------------------------------------------------------------------------
@@ -157,14 +166,23 @@ def _write(session: Session, rows: list[Return], reason: str, note: str) -> None
         "reason": reason,
         "note": note.strip()[:LONGEST_NOTE],
     }
-    if outbox.write_for_order(session, order, order.connection_id, KIND, key, payload) is None:
-        mine = (Command.connection_id == order.connection_id, Command.key == key)
-        again = session.scalars(
-            update(Command)
-            .where(*mine)
-            .values(payload=payload, state="due", attempts=0, next_attempt_at=func.now(), done_at=None)
-            .returning(Command.id)
-        ).one()
+    if outbox.write_for_order(session, order, order.connection_id, KIND, key, payload) is not None:
+        return
+    before = (Command.connection_id == order.connection_id, Command.key == key)
+    fresh = {
+        "payload": payload,
+        "state": "due",
+        "attempts": 0,
+        "next_attempt_at": func.now(),
+        "done_at": None,
+    }
+    again = session.scalar(
+        update(Command)
+        .where(*before, Command.state.in_(("refused", "dead", "done")))
+        .values(**fresh, result={}, lease_token=None, lease_until=None)
+        .returning(Command.id)
+    )
+    if again is not None:
         subject = outbox.case_subject(again, order.id)
         close_cases(session, account_id=order.account_id, subjects=[subject])
         outbox.note_work(session, [order.connection_id])

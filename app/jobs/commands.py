@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 from flask import current_app
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app import inbox, outbox, queues
 from app import messages as m
@@ -44,7 +44,7 @@ from app.flows import (
     trade_status,
 )
 from app.jobs.partner import Partner, note_trouble, rests
-from app.models import Connection, Order
+from app.models import Connection, Order, Return
 from app.story import open_case, order_case
 
 SECONDS = 2.0  # then the other connections have their turn
@@ -174,7 +174,6 @@ class Outbox:
                 connection.last_ok_at = datetime.now(UTC)
             self._reset_connection(connection)
             self.session.commit()
-            self._tell_suppliers(command)
         except inbox.LeaseLost:
             self.session.rollback()
             log.warning("lease.lost", lane="out", command=command.id)
@@ -189,13 +188,22 @@ class Outbox:
             self._failed(command, Unknown("job.crashed", error=type(error).__name__))
         finally:
             self.partner.command_id = None
+        self._tell_suppliers(command)
         for connection_id in sorted({*self._neighbours(), *outbox.given_work(self.session)}):
             queues.ring("out", connection_id)
 
     def _tell_suppliers(self, command: outbox.Claimed) -> None:
         """Suppliers of the network hear of an answered return at once: not every marketplace shows it in a later look."""
-        if command.kind in {"accept_return", "reject_return"} and command.order_id is not None:
-            trade_returned.tell_suppliers(self.session, [command.order_id])
+        if command.kind not in {"accept_return", "reject_return"}:
+            return
+        named = command.payload.get("returns") or [command.payload["return"]]
+        try:
+            mine = select(Return.order_id).where(Return.id.in_(named))
+            trade_returned.tell_suppliers(self.session, self.session.scalars(mine).all())
+        except Exception:
+            # The return itself is answered; a look that shows it tells them too.
+            log.exception("suppliers.not_told", command=command.id)
+            self.session.rollback()
 
     def _take_in(self, connection: Connection, seen: m.OrderSeen) -> None:
         """The marketplace has shown the order after a deed: as good as a look at it (C1)."""

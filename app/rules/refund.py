@@ -98,11 +98,13 @@ class Allocation:
         return tuple(share for share in self.shares if share.deed in {"refund", "accept_return"})
 
     def shipping_of(self, returned: Container[int]) -> int:
-        """Minor units of shipping given back for pieces that are `returned` already: a marketplace that pays for returns does not say what it
-        pays (no FACTS tell).
+        """Minor units of shipping given back for pieces that are `returned`, or that this refund takes back: a marketplace that pays for returns
+        does not say whether it pays that too (no FACTS tell).
         """
         return sum(
-            share.shipping for share in self.shares if share.deed == "none" and share.piece_id in returned
+            share.shipping
+            for share in self.shares
+            if share.deed == "accept_return" or (share.deed == "none" and share.piece_id in returned)
         )
 
     @property

@@ -358,4 +358,4 @@ def test_shipping_that_is_given_back_with_a_return_or_after_it_is_told_apart_fro
         ("accept_return", 500),
         ("refund", 500),
     ]
-    assert (plan.shipping_of({1}), plan.shipping_of(set())) == (500, 0)
+    assert (plan.shipping_of({1}), plan.shipping_of(set())) == (1000, 500)

@@ -370,8 +370,10 @@ class KauflandClient:
     def reject_return(self, return_piece_ids: Sequence[str], reason: str, note: str) -> list[m.PieceAnswer]:
         """Reject pieces that have arrived. Kaufland opens a ticket with the message, which the buyer reads (FACTS 5, the vendor's schema)."""
         german, english = t.REJECTIONS[reason]
-        sentence = german if t.GERMAN.intersection(self._storefronts) else english
-        return [self._reject(each, " ".join(filter(None, (sentence, note)))) for each in return_piece_ids]
+        mine = set(self._storefronts)
+        said = [*([german] if mine & t.GERMAN else []), *([english] if mine - t.GERMAN else [])]
+        message = " ".join(filter(None, (" / ".join(said), note)))
+        return [self._reject(each, message) for each in return_piece_ids]
 
     def _reject(self, piece_id: str, message: str) -> m.PieceAnswer:
         path = f"/return-units/{_quoted(piece_id)}"
