@@ -544,6 +544,12 @@ class World:
                 old,
                 [p for line_id, count in less.items() for p in self._take(old, line_id, count, "shipped")],
             )
+            nothing_left = {
+                line["id"] for line in old["products"] if line["id"] in less and not line["quantity"]
+            }
+            for piece in self.pieces[old["id"]]:
+                if piece["line"] in nothing_left and piece["state"] == "shipped":
+                    piece["state"] = "returned"
 
     def edit(self, order_id: int, quantities: Mapping[int, int]) -> None:
         """Somebody changes the quantities of lines by hand, in the seller portal or at eMAG: the last ones go, new ones come at the end.
@@ -574,7 +580,7 @@ class World:
         return gone
 
     def _give_back(self, order: Row, pieces: list[Row]) -> None:
-        """Paid back. A piece of a storno stays what it was: nothing has come back with it."""
+        """Paid back. A piece of a storno stays what it was, because eMAG only counts, until nothing of its line is left."""
         for piece in pieces:
             piece["refunded"] = piece["price"]
         self.done("refund", order["id"], pieces, sum(piece["price"] for piece in pieces))

@@ -100,3 +100,21 @@ def test_a_refund_in_the_shop_does_not_finalize_an_exchange(at: Market, kind: in
     assert (back["request_status"], at.deeds("accept_return")) == (6, [])
     assert at.cases() == ["emag.return_pays_nobody"]
     assert here() == (["shipped"], ["arrived"])
+
+
+def test_a_line_that_was_paid_back_whole_is_returned_here_and_there_and_a_part_of_one_nowhere(
+    at: Market,
+) -> None:
+    order = at.buy(("TEE-001", 2), ("TEE-002", 1))
+    at.work()
+    (sold,) = at.orders_in_shop()
+    at.ship(sold)
+    at.work()
+    for line in sold.lines:
+        at.in_shop("refund", sold.id, lines=[{"id": str(line.id), "quantity": 1}], reason="Kulanz")
+        at.work()
+    here = dict(db.session.execute(select(OrderPiece.external_id, OrderPiece.state)).tuples().all())
+    there = {piece: each["state"] for piece, each in at.pieces(order).items()}
+    assert here == there
+    assert sorted(here.values()) == ["returned", "shipped", "shipped"]
+    assert [deed["amount"] for deed in at.deeds("refund")] == [790, 790]
