@@ -113,7 +113,7 @@ def test_a_line_that_was_paid_back_whole_is_returned_here_and_there_and_a_part_o
     for line in sold.lines:
         at.in_shop("refund", sold.id, lines=[{"id": str(line.id), "quantity": 1}], reason="Kulanz")
         at.work()
-    here = dict(db.session.execute(select(OrderPiece.external_id, OrderPiece.state)).tuples().all())
+    here = {each.external_id: each.state for each in db.session.scalars(select(OrderPiece))}
     there = {piece: each["state"] for piece, each in at.pieces(order).items()}
     assert here == there
     assert sorted(here.values()) == ["returned", "shipped", "shipped"]
