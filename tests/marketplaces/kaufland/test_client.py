@@ -594,6 +594,24 @@ def test_a_rejected_return_cannot_be_accepted(kaufland: Kaufland) -> None:
     assert refused.reason.code == "return.wrong_status"
 
 
+def test_a_return_is_rejected_once_with_a_sentence_that_the_buyer_understands(kaufland: Kaufland) -> None:
+    back = returned(kaufland, *kaufland.order())
+    kaufland.world.arrive(back)
+    unit = str(back["units"][0])
+    for already in (False, True):
+        (told,) = kaufland.client().reject_return([unit], "damaged", "Kratzer auf der Dose.")
+        assert (told.ok, told.already, told.external_id) == (True, already, unit)
+    (deed,) = kaufland.done("reject_return")
+    assert deed["message"] == "Der Artikel ist beschädigt oder benutzt zurückgekommen. Kratzer auf der Dose."
+
+
+def test_a_return_that_has_not_arrived_cannot_be_rejected(kaufland: Kaufland) -> None:
+    back = returned(kaufland, *kaufland.order())
+    (told,) = kaufland.client().reject_return([str(back["units"][0])], "other", "")
+    assert told.reason is not None
+    assert (told.ok, told.reason.code) == (False, "return.wrong_status")
+
+
 # --- offers --------------------------------------------------------------------------------------------------------------------
 
 

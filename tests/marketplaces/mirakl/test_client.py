@@ -753,6 +753,34 @@ def test_a_return_that_is_accepted_as_a_whole_is_closed(mirakl: Mirakl) -> None:
     assert (again.ok, again.already) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("state", "after", "compliant"),
+    [
+        ("WAITING_ACCEPTANCE", "REFUSED", None),
+        ("IN_PROGRESS", "RECEIVED", False),
+        ("RECEIVED", "RECEIVED", False),
+    ],
+)
+@pytest.mark.parametrize("reason", ["WINDOW_CLOSED", "DAMAGED_PRODUCT"])
+def test_a_return_is_rejected_as_a_whole_and_once(
+    mirakl: Mirakl, state: str, after: str, compliant: bool | None, reason: str
+) -> None:
+    pieces = mirakl.order(2)
+    line = pieces[0].split("/")[1]
+    return_id = sent_back(mirakl, pieces, state="WAITING_ACCEPTANCE" if compliant is None else "IN_PROGRESS")
+    if state == "RECEIVED":
+        mirakl.world.move_return(return_id, "receive")
+    asked = [f"{return_id}/{line}/1", f"{return_id}/{line}/2"]
+    for already in (False, True):
+        told = mirakl.client().reject_return(asked, reason, "Kratzer")
+        assert [(each.external_id, each.ok, each.already) for each in told] == [
+            (each, True, already) for each in asked
+        ]
+    back = mirakl.world.returns[return_id]
+    assert (back["state"], back.get("compliant")) == (after, None if compliant is None else {line: compliant})
+    assert (len(mirakl.done("reject_return")), mirakl.done("refund")) == (1, [])
+
+
 def test_goods_that_are_not_here_yet_leave_their_return_open(mirakl: Mirakl) -> None:
     pieces = mirakl.order(1)
     return_id = sent_back(mirakl, pieces, state="WAITING_ACCEPTANCE")
