@@ -152,11 +152,11 @@ def deliver_accept(
 
 def _rejected_by_us(session: Session, row: Return) -> bool:
     """Else a person has rejected it in the seller portal, and may have settled the money there too: then the marketplace is asked to accept."""
-    mine = select(Command.payload).where(
+    mine = select(Command.payload, Command.result).where(
         Command.connection_id == row.connection_id, Command.kind == "reject_return", Command.state == "done"
     )
-    told = session.scalars(mine.where(Command.order_id == row.order_id))
-    return any(row.id in payload["returns"] for payload in told)
+    told = session.execute(mine.where(Command.order_id == row.order_id))
+    return any(row.id in payload["returns"] and "skipped" not in (result or {}) for payload, result in told)
 
 
 def _pay_after_all(session: Session, command: outbox.Claimed, row: Return) -> Delivered:

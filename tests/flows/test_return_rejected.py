@@ -183,6 +183,27 @@ def test_a_refund_in_the_shop_while_it_is_unknown_whether_the_return_was_rejecte
     ]
 
 
+def test_a_rejection_that_was_skipped_is_none_of_ours_so_nothing_is_paid_beside_the_seller_portal(
+    start: Start,
+) -> None:
+    at = start("kaufland")
+    sold = back(at)
+    (unit,) = at.market_app.extensions["kaufland"].return_units.values()
+    reject()
+    at.in_shop("refund", sold.id, reason="Kulanz")
+    at.shop.outbox.deliver_due()
+    jobs.drain_inbox(at.shop_connection)
+    kinds = select(Command).where(Command.kind.in_(("reject_return", "accept_return"))).order_by(Command.id)
+    rejection, acceptance = db.session.scalars(kinds)
+    rejection.state, rejection.result = "done", {"skipped": "answered meanwhile"}
+    db.session.scalars(select(Return)).one().state = "rejected"  # a person did it in the portal
+    unit["status"] = "return_rejected"
+    db.session.commit()
+    answer(at)
+    db.session.refresh(acceptance)
+    assert (acceptance.state, at.deeds("refund"), len(at.cases())) == ("refused", [], 1)
+
+
 def test_only_what_has_come_back_is_rejected_where_the_marketplace_says_so(start: Start) -> None:
     at = start("otto")
     order = at.buy(("TEE-001", 2))
