@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import pytest
 from network_world import Network
-from sqlalchemy import text
+from sqlalchemy import select, text
 from world import call
+
+from app import jobs
+from app.flows import return_rejected, trade_returned
+from app.models import Command, Order
 
 TEE, SECOND = "4006381333931", "4012345678901"
 DHL = {"number": "00340434161094015902", "carrier": "DHL"}
@@ -111,3 +116,38 @@ def test_a_label_before_anything_was_shipped_is_told_to_nobody(network: Network)
     network.boldt.does("return_label", number, **BACK)
     network.work()
     assert notes(network.anna.child(), "schickt etwas zurück") == []
+
+
+def rejected(network: Network) -> str:
+    """Boldt rejects what has come back, and only the command goes out: nobody looks at the marketplace. Answers the command's state."""
+    placed = sold_at_kaufland(network)
+    returned = buyer_returns(network, placed["units"][0])
+    call("POST", f"{network.kaufland_url}/_control/returns/{returned}/arrive", {})
+    network.work()
+    order = network.session.scalars(
+        select(Order).where(Order.connection_id == network.kaufland_connection)
+    ).one()
+    assert return_rejected.by_hand(network.session(), order, "damaged") == 1
+    network.session.commit()
+    jobs.drain_outbox(network.kaufland_connection)
+    network.session.rollback()
+    return str(network.session.scalars(select(Command.state).where(Command.kind == "reject_return")).one())
+
+
+def test_a_supplier_hears_of_a_rejected_return_before_the_next_look(network: Network) -> None:
+    assert rejected(network) == "done"
+    assert "trade.return_rejected" in network.story(network.trade().order_id)
+
+
+def test_a_rejection_stands_when_the_supplier_could_not_be_told_and_the_next_look_tells_him(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("the suppliers could not be told")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trade_returned, "tell_suppliers", broken)
+        assert rejected(network) == "done"
+        assert "trade.return_rejected" not in network.story(network.trade().order_id)
+    network.work()
+    assert "trade.return_rejected" in network.story(network.trade().order_id)
