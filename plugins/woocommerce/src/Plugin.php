@@ -8,6 +8,10 @@ declare(strict_types=1);
 
 namespace Shopbridge;
 
+use Shopbridge\Decisions\DecisionActions;
+use Shopbridge\Decisions\DecisionsBridge;
+use Shopbridge\Decisions\DecisionsPage;
+use Shopbridge\Decisions\OrderLink;
 use Shopbridge\Events\Collector;
 use Shopbridge\Events\Manifest;
 use Shopbridge\Events\OrderHooks;
@@ -166,9 +170,19 @@ final class Plugin
         (new SettingsActions($this->pairing(), new Choices(), $this->outbox(), $this->breaker(), $schedule, $sender))->register();
         $slip = new PackingSlip($this->connection(), $this->transport());
         $slip->register();
-        (new OrderBox($this->parcels(), new LabelPanel($this->labels(), new Unsupported()), $slip))->register();
+        $labels = new LabelPanel($this->labels(), new Unsupported());
+        (new OrderBox($this->parcels(), $labels, $slip, new OrderLink($this->connection())))->register();
         (new AdminNotice($this->connection(), $this->breaker()))->register();
         $this->listenForTheNetwork(new NetworkBridge($this->transport()));
+        if ($this->connection()->exists()) {
+            $this->listenForDecisions(new DecisionsBridge($this->transport()));
+        }
+    }
+
+    private function listenForDecisions(DecisionsBridge $bridge): void
+    {
+        (new DecisionsPage($bridge))->register();
+        (new DecisionActions($bridge))->register();
     }
 
     private function listenForTheNetwork(NetworkBridge $bridge): void

@@ -31,8 +31,12 @@ final class StaticTest extends ShopTestCase
             self::assertStringNotContainsString('wp_ajax_nopriv_', $source, $file);
         }
         self::assertGreaterThanOrEqual(7, $found);
-        $actions = $this->sources()['src/Settings/SettingsActions.php'];
-        self::assertMatchesRegularExpression("/function mayOrDie.*current_user_can\('manage_woocommerce'\).*wp_die.*check_admin_referer/s", $actions);
+        $checks = array_filter($this->sources(), static fn (string $source): bool => strpos($source, 'function mayOrDie(') !== false);
+        self::assertGreaterThanOrEqual(3, count($checks));
+        $right = "(?:'(?:manage_woocommerce|edit_shop_orders)'|static::RIGHT)";
+        foreach ($checks as $file => $source) {
+            self::assertMatchesRegularExpression("/function mayOrDie\([^{]*\{\s*if \(!current_user_can\($right\)\) \{\s*wp_die.*check_(?:admin|ajax)_referer/s", $source, $file);
+        }
     }
 
     public function testOnlyTheTransportCallsOut(): void
@@ -48,7 +52,7 @@ final class StaticTest extends ShopTestCase
     {
         foreach ($this->sources() as $file => $source) {
             self::assertDoesNotMatchRegularExpression('/\$_(GET|COOKIE)\b/', $source, $file);
-            if ($file !== 'src/Network/Input.php') {
+            if ($file !== 'src/Screens/Input.php') {
                 self::assertDoesNotMatchRegularExpression('/\$_REQUEST\b/', $source, $file);
             }
             foreach (explode("\n", $source) as $line) {
@@ -92,10 +96,10 @@ final class StaticTest extends ShopTestCase
         }
     }
 
-    public function testThePartsHaveTheEightNames(): void
+    public function testThePartsHaveTheTenNames(): void
     {
         $folders = array_map('basename', (array) glob(__DIR__ . '/../src/*', GLOB_ONLYDIR));
-        self::assertSame(array('Events', 'Labels', 'Network', 'Orders', 'Outbox', 'Products', 'Settings', 'Status'), $folders);
+        self::assertSame(array('Decisions', 'Events', 'Labels', 'Network', 'Orders', 'Outbox', 'Products', 'Screens', 'Settings', 'Status'), $folders);
     }
 
     public function testTheVersionIsTheSameEverywhere(): void

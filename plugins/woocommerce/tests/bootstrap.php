@@ -23,4 +23,5 @@ require_once __DIR__ . '/stubs/FakeDatabase.php';
 require_once __DIR__ . '/stubs/doubles.php';
 require_once __DIR__ . '/stubs/labels.php';
 require_once __DIR__ . '/ShopTestCase.php';
+require_once __DIR__ . '/Decisions/DecisionsTestCase.php';
 require_once __DIR__ . '/Labels/LabelTestCase.php';

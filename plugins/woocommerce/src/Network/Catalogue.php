@@ -8,6 +8,9 @@ declare(strict_types=1);
 
 namespace Shopbridge\Network;
 
+use Shopbridge\Screens\Amounts;
+use Shopbridge\Screens\Input;
+use Shopbridge\Screens\Reply;
 use Shopbridge\Settings\SettingsPage;
 
 class Catalogue
@@ -114,7 +117,7 @@ class Catalogue
      */
     private function showItems(array $page, array $asked): void
     {
-        $items = array_filter(NetworkBridge::list($page, 'items'), 'is_array');
+        $items = array_filter(Reply::list($page, 'items'), 'is_array');
         /* translators: %d: number of products */
         echo '<p>' . esc_html(sprintf(__('%d products', 'shopbridge'), (int) ($page['total'] ?? count($items)))) . '</p>';
         if ($items === array()) {
@@ -151,23 +154,23 @@ class Catalogue
      */
     private function showItem(array $item): void
     {
-        $currency = NetworkBridge::text($item, 'currency');
-        $title = NetworkBridge::text($item, 'title');
-        $about = array_filter(array(NetworkBridge::text($item, 'brand'), NetworkBridge::text($item, 'gtin')));
-        echo '<tr><th class="check-column"><input type="checkbox" name="products[]" value="' . esc_attr(NetworkBridge::text($item, 'product')) . '" ';
+        $currency = Reply::text($item, 'currency');
+        $title = Reply::text($item, 'title');
+        $about = array_filter(array(Reply::text($item, 'brand'), Reply::text($item, 'gtin')));
+        echo '<tr><th class="check-column"><input type="checkbox" name="products[]" value="' . esc_attr(Reply::text($item, 'product')) . '" ';
         echo 'aria-label="' . esc_attr($title) . '"></th><td>';
-        $this->showPicture(NetworkBridge::text($item, 'image'));
+        $this->showPicture(Reply::text($item, 'image'));
         echo '</td><td><strong>' . esc_html($title) . '</strong><br>' . esc_html(implode(' · ', $about)) . '</td>';
-        echo '<td>' . esc_html(NetworkBridge::text($item, 'supplier')) . '</td>';
+        echo '<td>' . esc_html(Reply::text($item, 'supplier')) . '</td>';
         echo '<td>' . esc_html(Amounts::shown($item['dealer_price'] ?? null, $currency)) . '</td>';
         echo '<td>' . esc_html(Amounts::shown($item['recommended_price'] ?? null, $currency)) . '</td>';
         echo '<td>' . esc_html(Amounts::percent($item['margin_percent'] ?? null)) . '</td>';
-        echo '<td>' . esc_html(NetworkBridge::text($item, 'stock')) . '</td><td>';
+        echo '<td>' . esc_html(Reply::text($item, 'stock')) . '</td><td>';
         if (!empty($item['listed'])) {
             echo esc_html__('in this shop', 'shopbridge') . '<br>';
         }
         if (is_array($item['reason'] ?? null)) {
-            echo esc_html(NetworkBridge::text($item['reason'], 'message'));
+            echo esc_html(Reply::text($item['reason'], 'message'));
         }
         echo '</td></tr>';
     }
@@ -220,9 +223,9 @@ class Catalogue
     private static function names(array $values, string $list, string $key): array
     {
         $names = array();
-        foreach (NetworkBridge::list($values, $list) as $one) {
-            if (is_array($one) && NetworkBridge::text($one, $key) !== '') {
-                $names[NetworkBridge::text($one, $key)] = NetworkBridge::text($one, 'name');
+        foreach (Reply::list($values, $list) as $one) {
+            if (is_array($one) && Reply::text($one, $key) !== '') {
+                $names[Reply::text($one, $key)] = Reply::text($one, 'name');
             }
         }
         return $names;

@@ -8,7 +8,12 @@ declare(strict_types=1);
 
 namespace Shopbridge\Network;
 
-class NetworkActions
+use Shopbridge\Screens\Actions;
+use Shopbridge\Screens\Input;
+use Shopbridge\Screens\Memo;
+use Shopbridge\Screens\Reply;
+
+class NetworkActions extends Actions
 {
     public const PROFILE = 'shopbridge_network_profile';
     public const PARTNER = 'shopbridge_network_partner';
@@ -40,7 +45,7 @@ class NetworkActions
             $problems = NetworkBridge::problems($this->bridge->saveProfile($read['profile'] + $this->documents($read['typed']['tax_number'])));
         }
         $memo = $problems === array() ? Memo::success(__('Saved.', 'shopbridge')) : Memo::trouble($problems, $read['typed']);
-        $this->back($memo, NetworkPage::url('profile'));
+        $this->back($memo, NetworkPage::SLUG, NetworkPage::url('profile'));
     }
 
     public function groups(): void
@@ -55,7 +60,7 @@ class NetworkActions
         }
         $problems = NetworkBridge::problems($this->bridge->saveProfile(array('price_groups' => $groups, 'submit' => false)));
         $memo = $problems === array() ? Memo::success(__('Saved.', 'shopbridge')) : Memo::trouble($problems);
-        $this->back($memo, NetworkPage::url('partners'));
+        $this->back($memo, NetworkPage::SLUG, NetworkPage::url('partners'));
     }
 
     public function partner(): void
@@ -68,7 +73,7 @@ class NetworkActions
             : $this->bridge->partner($id, $deed);
         $problems = NetworkBridge::problems($answer);
         $memo = $problems === array() ? Memo::success(__('Done.', 'shopbridge')) : Memo::trouble($problems);
-        $this->back($memo, NetworkPage::url('partners'));
+        $this->back($memo, NetworkPage::SLUG, NetworkPage::url('partners'));
     }
 
     public function listings(): void
@@ -80,7 +85,7 @@ class NetworkActions
         } else {
             $memo = Input::text('deed') === 'unlist' ? $this->unlist($products) : $this->import($products);
         }
-        $this->back($memo, NetworkPage::url('catalogue', Catalogue::asked()));
+        $this->back($memo, NetworkPage::SLUG, NetworkPage::url('catalogue', Catalogue::asked()));
     }
 
     /**
@@ -117,9 +122,9 @@ class NetworkActions
         /* translators: %d: number of products */
         $text = sprintf(__('%d products are being imported; they are in your shop in a moment.', 'shopbridge'), (int) ($answer->body['queued'] ?? 0));
         $memo = Memo::success($text);
-        foreach (NetworkBridge::list($answer->body, 'refused') as $place => $refused) {
+        foreach (Reply::list($answer->body, 'refused') as $place => $refused) {
             if (is_array($refused)) {
-                $memo->problems['refused.' . $place] = NetworkBridge::text($refused, 'product') . ': ' . NetworkBridge::text($refused, 'message');
+                $memo->problems['refused.' . $place] = Reply::text($refused, 'product') . ': ' . Reply::text($refused, 'message');
             }
         }
         return $memo;
@@ -137,25 +142,5 @@ class NetworkActions
         }
         /* translators: %d: number of products */
         return Memo::success(sprintf(__('%d products are withdrawn.', 'shopbridge'), (int) ($answer->body['withdrawn'] ?? 0)));
-    }
-
-    private function mayOrDie(string $action): void
-    {
-        if (!current_user_can('manage_woocommerce')) {
-            wp_die(esc_html__('You may not do this.', 'shopbridge'), '', array('response' => 403));
-        }
-        check_admin_referer($action);
-    }
-
-    private function back(Memo $memo, string $url): void
-    {
-        $memo->keep();
-        wp_safe_redirect($url);
-        $this->leave();
-    }
-
-    protected function leave(): void
-    {
-        exit;
     }
 }

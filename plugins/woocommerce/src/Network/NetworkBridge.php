@@ -11,6 +11,7 @@ namespace Shopbridge\Network;
 
 use Shopbridge\Outbox\Answer;
 use Shopbridge\Outbox\Transport;
+use Shopbridge\Screens\Reply;
 
 class NetworkBridge
 {
@@ -85,43 +86,7 @@ class NetworkBridge
      */
     public static function problems(Answer $answer): array
     {
-        if ($answer->code >= 200 && $answer->code < 300) {
-            return array();
-        }
-        $error = is_array($answer->body['error'] ?? null) ? $answer->body['error'] : array();
-        $problems = array();
-        foreach (array_merge(array($error), self::list($error, 'mistakes')) as $one) {
-            $text = is_array($one) ? self::text($one, 'message') : '';
-            if ($text !== '') {
-                $problems += array(self::text($one, 'field') => $text);
-            }
-        }
-        if ($problems !== array()) {
-            return $problems;
-        }
-        if ($answer->code === 404) {
-            return array('' => __('This bridge knows no dropshipping network. Is it up to date?', 'shopbridge'));
-        }
-        /* translators: %s: technical reason */
-        return array('' => sprintf(__('The bridge does not answer: %s', 'shopbridge'), $answer->summary()));
-    }
-
-    /**
-     * @param array<mixed> $values
-     * @return array<int, mixed>
-     */
-    public static function list(array $values, string $name): array
-    {
-        return is_array($values[$name] ?? null) ? array_values($values[$name]) : array();
-    }
-
-    /**
-     * @param array<mixed> $values
-     */
-    public static function text(array $values, string $name): string
-    {
-        $value = $values[$name] ?? '';
-        return is_scalar($value) && !is_bool($value) ? (string) $value : '';
+        return Reply::problems($answer, __('This bridge knows no dropshipping network. Is it up to date?', 'shopbridge'));
     }
 
     /**

@@ -10,8 +10,13 @@ declare(strict_types=1);
 namespace Shopbridge\Network;
 
 use Shopbridge\Products\NetworkCategories;
-use Shopbridge\Products\ReleaseScreens;
 use Shopbridge\Products\Releases;
+use Shopbridge\Products\ReleaseScreens;
+use Shopbridge\Screens\Amounts;
+use Shopbridge\Screens\Input;
+use Shopbridge\Screens\Memo;
+use Shopbridge\Screens\Notices;
+use Shopbridge\Screens\Reply;
 use Shopbridge\Settings\Connection;
 use Shopbridge\Settings\SettingsPage;
 
@@ -68,19 +73,17 @@ class NetworkPage
 
     private function showConnected(): void
     {
-        $memo = Memo::take();
+        $memo = Memo::take(self::SLUG);
         $answer = $this->bridge->state();
         $problems = NetworkBridge::problems($answer);
         if ($problems !== array()) {
-            self::complain(array_merge(array_values($memo->problems), array_values($problems)));
+            Notices::problems(array_merge(array_values($memo->problems), array_values($problems)));
             return;
         }
         NetworkCategories::remember($answer->body, time());
         $tab = $this->tab();
         $this->showTabs($tab);
-        if ($memo->success !== '') {
-            echo '<div class="notice notice-success"><p>' . esc_html($memo->success) . '</p></div>';
-        }
+        Notices::success($memo->success);
         $this->showTab($tab, $answer->body, $memo);
     }
 
@@ -94,7 +97,7 @@ class NetworkPage
             $this->showProfile($profile, $memo);
             return;
         }
-        self::complain(array_values($memo->problems));
+        Notices::problems(array_values($memo->problems));
         if ($tab === 'partners') {
             (new PartnerList($state))->show();
         } elseif ($tab === 'catalogue') {
@@ -121,17 +124,17 @@ class NetworkPage
     {
         echo '<p><strong>' . esc_html(self::stateSentence($profile)) . '</strong></p>';
         if (!empty($profile['payout_blocked'])) {
-            self::complain(array(__('Nothing is paid out until the operator has approved the new bank account.', 'shopbridge')));
+            Notices::problems(array(__('Nothing is paid out until the operator has approved the new bank account.', 'shopbridge')));
         }
         $form = new ProfileForm($profile, $memo);
         if (isset($memo->problems[''])) {
-            self::complain(array($memo->problems['']));
+            Notices::problems(array($memo->problems['']));
         } elseif ($memo->problems !== array()) {
-            self::complain(array(__('This was not saved. What is wrong stands beside the fields.', 'shopbridge')));
+            Notices::problems(array(__('This was not saved. What is wrong stands beside the fields.', 'shopbridge')));
         }
         $form->show();
         // Below the form, because only now is it known which of them found a field.
-        self::complain(array_diff($form->others(), array($memo->problems[''] ?? '')));
+        Notices::problems(array_diff($form->others(), array($memo->problems[''] ?? '')));
     }
 
     /**
@@ -155,10 +158,10 @@ class NetworkPage
         echo '<h2>' . esc_html__('Your products', 'shopbridge') . '</h2><table class="widefat striped" style="max-width:60em"><tbody>';
         self::row(__('Released to retailers', 'shopbridge'), (string) (int) ($state['released'] ?? 0), ReleaseScreens::listUrl(Releases::RELEASED));
         self::row(__('Not released', 'shopbridge'), (string) (int) ($state['not_released'] ?? 0), ReleaseScreens::listUrl(Releases::NOT_RELEASED));
-        foreach (NetworkBridge::list($state, 'by_reason') as $reason) {
+        foreach (Reply::list($state, 'by_reason') as $reason) {
             if (is_array($reason)) {
-                $code = NetworkBridge::text($reason, 'code');
-                $text = NetworkBridge::text($reason, 'text');
+                $code = Reply::text($reason, 'code');
+                $text = Reply::text($reason, 'text');
                 self::row('– ' . ($text === '' ? $code : $text), (string) (int) ($reason['count'] ?? 0), ReleaseScreens::listUrl($code));
             }
         }
@@ -173,7 +176,7 @@ class NetworkPage
         if ($money === array()) {
             return;
         }
-        $currency = NetworkBridge::text($money, 'currency');
+        $currency = Reply::text($money, 'currency');
         echo '<h2>' . esc_html__('Money', 'shopbridge') . '</h2><table class="widefat striped" style="max-width:60em"><tbody>';
         foreach (self::moneyNames() as $name => $text) {
             if (isset($money[$name])) {
@@ -195,28 +198,18 @@ class NetworkPage
     }
 
     /**
-     * @param array<int|string, string> $problems
-     */
-    private static function complain(array $problems): void
-    {
-        foreach (array_filter($problems) as $problem) {
-            echo '<div class="notice notice-error inline"><p>' . esc_html($problem) . '</p></div>';
-        }
-    }
-
-    /**
      * @param array<string, mixed> $profile
      */
     private static function stateSentence(array $profile): string
     {
-        switch (NetworkBridge::text($profile, 'state')) {
+        switch (Reply::text($profile, 'state')) {
             case 'submitted':
                 return __('Submitted: the operator of the network will look at your profile.', 'shopbridge');
             case 'approved':
                 return __('Approved.', 'shopbridge');
             case 'refused':
                 /* translators: %s: reason of the operator */
-                return sprintf(__('Refused by the operator: %s', 'shopbridge'), NetworkBridge::text($profile, 'reason'));
+                return sprintf(__('Refused by the operator: %s', 'shopbridge'), Reply::text($profile, 'reason'));
             default:
                 return __('Not submitted yet. Fill in your profile and submit it.', 'shopbridge');
         }

@@ -8,6 +8,8 @@ declare(strict_types=1);
 
 namespace Shopbridge\Network;
 
+use Shopbridge\Screens\Amounts;
+use Shopbridge\Screens\Reply;
 use Shopbridge\Settings\SettingsPage;
 
 class PartnerList
@@ -61,8 +63,8 @@ class PartnerList
         }
         echo '<h2>' . esc_html($title) . '</h2><table class="widefat striped" style="max-width:60em"><tbody>';
         foreach ($partners as $partner) {
-            $state = NetworkBridge::text($partner, 'state');
-            echo '<tr><td>' . esc_html(NetworkBridge::text($partner, 'name')) . '</td><td>' . esc_html(self::stateName($state)) . '</td><td>';
+            $state = Reply::text($partner, 'state');
+            echo '<tr><td>' . esc_html(Reply::text($partner, 'name')) . '</td><td>' . esc_html(self::stateName($state)) . '</td><td>';
             $this->showButtons($partner, self::actions($partner, $role, $state));
             echo '</td><td>';
             if ($role === 'retailer') {
@@ -93,12 +95,12 @@ class PartnerList
         echo '<table><thead><tr><th>' . esc_html__('Name', 'shopbridge') . '</th><th>' . esc_html__('Discount in percent', 'shopbridge');
         echo '</th></tr></thead><tbody>';
         // Two empty lines for new ones.
-        $groups = array_merge(array_filter(NetworkBridge::list($this->state, 'price_groups'), 'is_array'), array(array(), array()));
+        $groups = array_merge(array_filter(Reply::list($this->state, 'price_groups'), 'is_array'), array(array(), array()));
         foreach (array_slice($groups, 0, self::MOST_GROUPS) as $row => $group) {
             echo '<tr><td><input type="text" maxlength="80" name="group_name[' . esc_attr((string) $row) . ']" value="';
-            echo esc_attr(NetworkBridge::text($group, 'name')) . '" aria-label="' . esc_attr__('Name', 'shopbridge') . '"></td>';
+            echo esc_attr(Reply::text($group, 'name')) . '" aria-label="' . esc_attr__('Name', 'shopbridge') . '"></td>';
             echo '<td><input type="text" size="6" name="group_discount[' . esc_attr((string) $row) . ']" value="';
-            echo esc_attr(NetworkBridge::text($group, 'discount')) . '" aria-label="' . esc_attr__('Discount in percent', 'shopbridge') . '"></td></tr>';
+            echo esc_attr(Reply::text($group, 'discount')) . '" aria-label="' . esc_attr__('Discount in percent', 'shopbridge') . '"></td></tr>';
         }
         echo '</tbody></table>';
         submit_button(__('Save', 'shopbridge'), 'secondary');
@@ -108,10 +110,10 @@ class PartnerList
     /** Approved suppliers with whom there is nothing yet. */
     private function showSuppliers(): void
     {
-        $known = array_map(static fn (array $partner): string => NetworkBridge::text($partner, 'account'), $this->partners('supplier'));
+        $known = array_map(static fn (array $partner): string => Reply::text($partner, 'account'), $this->partners('supplier'));
         $others = array_filter(
-            NetworkBridge::list($this->state, 'suppliers'),
-            static fn ($supplier): bool => is_array($supplier) && !in_array(NetworkBridge::text($supplier, 'id'), $known, true)
+            Reply::list($this->state, 'suppliers'),
+            static fn ($supplier): bool => is_array($supplier) && !in_array(Reply::text($supplier, 'id'), $known, true)
         );
         echo '<h2>' . esc_html__('Suppliers you may ask', 'shopbridge') . '</h2>';
         if ($others === array()) {
@@ -122,7 +124,7 @@ class PartnerList
         foreach ($others as $supplier) {
             /* translators: %d: number of products */
             $products = sprintf(__('%d products', 'shopbridge'), (int) ($supplier['products'] ?? 0));
-            echo '<tr><td>' . esc_html(NetworkBridge::text($supplier, 'name')) . '</td><td>' . esc_html($products) . '</td><td>';
+            echo '<tr><td>' . esc_html(Reply::text($supplier, 'name')) . '</td><td>' . esc_html($products) . '</td><td>';
             $this->showButtons($supplier, array('ask'));
             echo '</td></tr>';
         }
@@ -137,7 +139,7 @@ class PartnerList
     {
         foreach ($actions as $action) {
             SettingsPage::openForm(NetworkActions::PARTNER);
-            echo '<input type="hidden" name="partner" value="' . esc_attr(NetworkBridge::text($partner, 'id')) . '">';
+            echo '<input type="hidden" name="partner" value="' . esc_attr(Reply::text($partner, 'id')) . '">';
             echo '<button type="submit" class="button" name="deed" value="' . esc_attr($action) . '">' . esc_html(self::actionName($action)) . '</button></form> ';
         }
     }
@@ -147,16 +149,16 @@ class PartnerList
      */
     private function showGroup(array $partner): void
     {
-        $groups = NetworkBridge::list($this->state, 'price_groups');
+        $groups = Reply::list($this->state, 'price_groups');
         if ($groups === array()) {
             return;
         }
-        $chosen = NetworkBridge::text($partner, 'price_group');
+        $chosen = Reply::text($partner, 'price_group');
         SettingsPage::openForm(NetworkActions::PARTNER);
-        echo '<input type="hidden" name="partner" value="' . esc_attr(NetworkBridge::text($partner, 'id')) . '">';
+        echo '<input type="hidden" name="partner" value="' . esc_attr(Reply::text($partner, 'id')) . '">';
         echo '<select name="price_group"><option value="">' . esc_html__('full dealer price', 'shopbridge') . '</option>';
         foreach ($groups as $group) {
-            $name = is_array($group) ? NetworkBridge::text($group, 'name') : '';
+            $name = is_array($group) ? Reply::text($group, 'name') : '';
             echo '<option value="' . esc_attr($name) . '"';
             if ($name === $chosen) {
                 echo ' selected';
@@ -172,7 +174,7 @@ class PartnerList
     private function partners(string $role): array
     {
         $isMeant = static fn ($partner): bool => is_array($partner) && ($partner['role'] ?? '') === $role;
-        return array_values(array_filter(NetworkBridge::list($this->state, 'partners'), $isMeant));
+        return array_values(array_filter(Reply::list($this->state, 'partners'), $isMeant));
     }
 
     private static function stateName(string $state): string

@@ -10,6 +10,10 @@ declare(strict_types=1);
 namespace Shopbridge\Network;
 
 use Shopbridge\Products\TypedPrice;
+use Shopbridge\Screens\Amounts;
+use Shopbridge\Screens\Input;
+use Shopbridge\Screens\Memo;
+use Shopbridge\Screens\Reply;
 use Shopbridge\Settings\SettingsPage;
 
 class ProfileForm
@@ -104,7 +108,7 @@ class ProfileForm
     public static function documents(array $profile, string $number): array
     {
         $isOther = static fn ($document): bool => is_array($document) && ($document['kind'] ?? '') !== 'tax_number';
-        $documents = array_values(array_filter(NetworkBridge::list($profile, 'documents'), $isOther));
+        $documents = array_values(array_filter(Reply::list($profile, 'documents'), $isOther));
         if ($number !== '') {
             $documents[] = array('kind' => 'tax_number', 'number' => $number);
         }
@@ -116,9 +120,9 @@ class ProfileForm
      */
     public static function taxNumber(array $profile): string
     {
-        foreach (NetworkBridge::list($profile, 'documents') as $document) {
+        foreach (Reply::list($profile, 'documents') as $document) {
             if (is_array($document) && ($document['kind'] ?? '') === 'tax_number') {
-                return NetworkBridge::text($document, 'number');
+                return Reply::text($document, 'number');
             }
         }
         return '';
@@ -197,7 +201,7 @@ class ProfileForm
     /** Only a bridge that knows these options is asked to change them. */
     private function showDealerPrices(): void
     {
-        if (NetworkBridge::text($this->profile, 'dealer_prices') === '') {
+        if (Reply::text($this->profile, 'dealer_prices') === '') {
             return;
         }
         $choices = array('net' => __('net, the tax of the product is added', 'shopbridge'), 'gross' => __('gross, with tax', 'shopbridge'));
@@ -316,7 +320,7 @@ class ProfileForm
     private function bankShown(): string
     {
         $account = is_array($this->profile['bank'] ?? null) ? $this->profile['bank'] : array();
-        return NetworkBridge::text($account, 'bic') . '|' . NetworkBridge::text($account, 'holder');
+        return Reply::text($account, 'bic') . '|' . Reply::text($account, 'holder');
     }
 
     private function typedOr(string $field, string $else): string

@@ -9,12 +9,14 @@ declare(strict_types=1);
 
 namespace Shopbridge\Orders;
 
+use Shopbridge\Decisions\OrderLink;
 use Shopbridge\Labels\LabelPanel;
 use Shopbridge\Orders\Commands\StopShipping;
 use Shopbridge\Orders\Commands\Timeline;
 use Shopbridge\Orders\Tracking\Entries;
 use Shopbridge\Orders\Tracking\NativeField;
 use Shopbridge\Orders\Tracking\Parcels;
+use Shopbridge\Screens\Times;
 
 class OrderBox
 {
@@ -29,11 +31,15 @@ class OrderBox
     /** @var PackingSlip */
     private $slip;
 
-    public function __construct(Parcels $parcels, LabelPanel $labels, PackingSlip $slip)
+    /** @var OrderLink */
+    private $decisions;
+
+    public function __construct(Parcels $parcels, LabelPanel $labels, PackingSlip $slip, OrderLink $decisions)
     {
         $this->parcels = $parcels;
         $this->labels = $labels;
         $this->slip = $slip;
+        $this->decisions = $decisions;
     }
 
     public function register(): void
@@ -60,6 +66,7 @@ class OrderBox
         $this->showSource($order);
         $this->labels->show($order);
         $this->slip->button($order);
+        $this->decisions->show($order);
         $this->showTimeline($order);
         $this->showParcels($order);
     }
@@ -122,7 +129,7 @@ class OrderBox
             $name = ($source['name'] ?? '') === '' ? ($source['marketplace'] ?? '') : $source['name'];
             echo '<p><strong>' . esc_html((string) $name) . '</strong> ' . esc_html((string) ($source['order_id'] ?? '')) . '</p>';
             if (!empty($source['ship_by'])) {
-                echo '<p>' . esc_html__('Ship by:', 'shopbridge') . ' ' . esc_html(self::time((string) $source['ship_by'])) . '</p>';
+                echo '<p>' . esc_html__('Ship by:', 'shopbridge') . ' ' . esc_html(Times::shown((string) $source['ship_by'])) . '</p>';
             }
         }
     }
@@ -138,7 +145,7 @@ class OrderBox
         }
         echo '<ul style="max-height:16em;overflow:auto">';
         foreach (array_reverse((array) ($timeline['entries'] ?? array())) as $entry) {
-            echo '<li><time>' . esc_html(self::time((string) ($entry['at'] ?? ''))) . '</time><br>' . esc_html((string) ($entry['text'] ?? '')) . '</li>';
+            echo '<li><time>' . esc_html(Times::shown((string) ($entry['at'] ?? ''))) . '</time><br>' . esc_html((string) ($entry['text'] ?? '')) . '</li>';
         }
         echo '</ul>';
     }
@@ -165,11 +172,5 @@ class OrderBox
         echo '<p><label>' . esc_html($title) . '<input type="text" class="widefat" name="' . esc_attr($numberField) . '" value=""></label>';
         echo '<label>' . esc_html__('Carrier', 'shopbridge') . '<input type="text" class="widefat" name="' . esc_attr($carrierField);
         echo '" value="" placeholder="DHL"></label></p>';
-    }
-
-    private static function time(string $iso): string
-    {
-        $unix = strtotime($iso);
-        return $unix === false ? $iso : (string) wp_date('Y-m-d H:i', $unix);
     }
 }

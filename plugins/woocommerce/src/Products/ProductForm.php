@@ -9,7 +9,7 @@ declare(strict_types=1);
 
 namespace Shopbridge\Products;
 
-use Shopbridge\Network\Input;
+use Shopbridge\Screens\Input;
 
 class ProductForm
 {

@@ -4,13 +4,13 @@ declare(strict_types=1);
 
 namespace Shopbridge\Tests\Network;
 
-use Shopbridge\Network\Memo;
 use Shopbridge\Network\NetworkActions;
 use Shopbridge\Network\NetworkBridge;
 use Shopbridge\Network\NetworkPage;
 use Shopbridge\Outbox\Signature;
 use Shopbridge\Outbox\Transport;
 use Shopbridge\Products\NetworkCategories;
+use Shopbridge\Screens\Memo;
 use Shopbridge\Settings\Connection;
 use Shopbridge\Settings\Secrets;
 use Shopbridge\Tests\ShopTestCase;
@@ -57,6 +57,7 @@ final class NetworkPagesTest extends ShopTestCase
     {
         $postcode = array('code' => 'postal.postcode_invalid', 'message' => 'No such postcode.', 'field' => 'address.postcode');
         $iban = array('code' => 'bank.iban', 'message' => 'No IBAN.', 'field' => 'bank.iban');
+        $older = array('' => 'This bridge knows no dropshipping network. Is it up to date?');
         return array(
             'yes' => array(200, array(), array()),
             'one' => array(422, array('error' => $postcode), array('address.postcode' => 'No such postcode.')),
@@ -66,7 +67,9 @@ final class NetworkPagesTest extends ShopTestCase
                 array('address.postcode' => 'No such postcode.', 'bank.iban' => 'No IBAN.'),
             ),
             'no field' => array(422, array('error' => array('message' => 'Not approved.', 'field' => null)), array('' => 'Not approved.')),
-            'an old bridge' => array(404, array(), array('' => 'This bridge knows no dropshipping network. Is it up to date?')),
+            'an old bridge' => array(404, array('error' => array('code' => 'http.404', 'message' => 'There is nothing here.')), $older),
+            'another server' => array(404, array(), $older),
+            'not this merchant\'s' => array(404, array('error' => array('code' => 'partnership.unknown', 'message' => 'Unknown.')), array('' => 'Unknown.')),
             'broken' => array(500, array(), array('' => 'The bridge does not answer: HTTP 500')),
         );
     }
@@ -80,7 +83,7 @@ final class NetworkPagesTest extends ShopTestCase
         self::assertSame('Anna\'s Teeladen', $sent['address']['company']);
         self::assertNull($sent['return_address']);
         self::assertSame(array('iban' => 'DE89370400440532013000', 'bic' => '', 'holder' => 'Anna'), $sent['bank']);
-        self::assertSame('Saved.', Memo::take()->success);
+        self::assertSame('Saved.', Memo::take(NetworkPage::SLUG)->success);
     }
 
     public function testWhatDealerPricesMeanIsShownAndSentToABridgeThatKnowsIt(): void
@@ -122,7 +125,7 @@ final class NetworkPagesTest extends ShopTestCase
     {
         $this->answer(200, array());
         $this->submit('profile', $this->typed(array('bank' => $bank, 'bank_shown' => $shown)));
-        self::assertSame($refused, isset(Memo::take()->problems['bank.iban']));
+        self::assertSame($refused, isset(Memo::take(NetworkPage::SLUG)->problems['bank.iban']));
         self::assertSame($refused ? 0 : 1, count(\FakeShop::$requests));
         if (!$refused) {
             self::assertSame($sent, array_key_exists('bank', $this->sent()) ? $this->sent()['bank'] : 'not sent');
@@ -171,7 +174,7 @@ final class NetworkPagesTest extends ShopTestCase
     {
         $this->submit('profile', $this->typed(array('shipping_price' => 'cheap', 'hold_minutes' => '-1')));
         self::assertSame(array(), \FakeShop::$requests);
-        self::assertSame(array('shipping_price', 'hold_minutes'), array_keys(Memo::take()->problems));
+        self::assertSame(array('shipping_price', 'hold_minutes'), array_keys(Memo::take(NetworkPage::SLUG)->problems));
     }
 
     public function testPartnersHaveTheButtonsOfTheirState(): void
@@ -222,7 +225,7 @@ final class NetworkPagesTest extends ShopTestCase
         $this->submit('listings', array('products' => array('prd_12', 'prd_13'), 'deed' => 'import', 'rule' => 'plus_percent', 'rule_value' => '30,5 %'));
         $rule = array('kind' => 'plus_percent', 'value' => '30.5', 'base' => 'dealer');
         self::assertSame(array('products' => array('prd_12', 'prd_13'), 'price_rule' => $rule), $this->sent());
-        $memo = Memo::take();
+        $memo = Memo::take(NetworkPage::SLUG);
         self::assertStringStartsWith('1 products', $memo->success);
         self::assertSame(array('refused.0' => 'prd_13: GTIN taken.'), $memo->problems);
     }

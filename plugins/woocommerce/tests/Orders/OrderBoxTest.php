@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Shopbridge\Tests\Orders;
 
+use Shopbridge\Decisions\OrderLink;
 use Shopbridge\Labels\LabelPanel;
 use Shopbridge\Labels\Labels;
 use Shopbridge\Labels\Unsupported;
@@ -61,6 +62,30 @@ final class OrderBoxTest extends ShopTestCase
         self::assertStringContainsString('shopbridge_number', (string) ob_get_clean());
     }
 
+    /** @dataProvider sales */
+    public function testASoldOrderOfAMarketplaceLeadsToTheDecisionsAboutReturns(string $marketplace, string $status, bool $leads): void
+    {
+        $this->connect();
+        $this->order->meta['_shopbridge_source'] = $marketplace === '' ? '' : array('marketplace' => $marketplace, 'order_id' => 'M-1');
+        $this->order->set_status($status);
+        $link = 'href="https://tee.example/wp-admin/admin.php?page=shopbridge-decisions"';
+        self::assertSame($leads, strpos($this->box(), $link) !== false);
+        delete_option('shopbridge_connection');
+        self::assertStringNotContainsString($link, $this->box(), 'no page without a bridge');
+    }
+
+    /** @return array<string, array{string, string, bool}> */
+    public function sales(): array
+    {
+        return array(
+            'completed' => array('otto', 'completed', true),
+            'refunded' => array('otto', 'refunded', true),
+            'not yet sold' => array('otto', 'processing', false),
+            'of the network' => array('dropshipping', 'completed', false),
+            'of the shop itself' => array('', 'completed', false),
+        );
+    }
+
     public function testANumberIsSavedOnlyWithNonceAndRight(): void
     {
         $_POST = array('shopbridge_number' => ' 003404 ', 'shopbridge_carrier' => 'DHL', 'shopbridge_return_number' => 'R1');
@@ -87,7 +112,7 @@ final class OrderBoxTest extends ShopTestCase
     private function orderBox(): OrderBox
     {
         $slip = new PackingSlip(new Connection(), new Transport(new Connection(), new Secrets()));
-        return new OrderBox(Parcels::all(), new LabelPanel(Labels::all(), new Unsupported()), $slip);
+        return new OrderBox(Parcels::all(), new LabelPanel(Labels::all(), new Unsupported()), $slip, new OrderLink(new Connection()));
     }
 
     private function box(): string

@@ -331,8 +331,12 @@ function sanitize_title(string $text): string
     return strtolower(str_replace(' ', '-', $text));
 }
 
+/** As WordPress: what is no text is nothing. */
 function sanitize_text_field($text): string
 {
+    if (is_array($text) || is_object($text)) {
+        return '';
+    }
     return trim(preg_replace('/[\r\n\t ]+/', ' ', strip_tags((string) $text)));
 }
 

@@ -7,7 +7,7 @@
 
 declare(strict_types=1);
 
-namespace Shopbridge\Network;
+namespace Shopbridge\Screens;
 
 final class Memo
 {
@@ -41,19 +41,20 @@ final class Memo
         return $memo;
     }
 
-    public function keep(): void
+    /** @param string $page slug of the page that shows it */
+    public function keep(string $page): void
     {
         $kept = array('success' => $this->success, 'problems' => $this->problems, 'typed' => $this->typed);
-        set_transient(self::name(), $kept, self::KEPT);
+        set_transient(self::name($page), $kept, self::KEPT);
     }
 
     /** The memo of the form just sent, an empty one when there is none. */
-    public static function take(): self
+    public static function take(string $page): self
     {
-        $kept = get_transient(self::name());
+        $kept = get_transient(self::name($page));
         $memo = new self();
         if (is_array($kept)) {
-            delete_transient(self::name());
+            delete_transient(self::name($page));
             $memo->success = (string) ($kept['success'] ?? '');
             $memo->problems = is_array($kept['problems'] ?? null) ? $kept['problems'] : array();
             $memo->typed = is_array($kept['typed'] ?? null) ? $kept['typed'] : array();
@@ -61,8 +62,8 @@ final class Memo
         return $memo;
     }
 
-    private static function name(): string
+    private static function name(string $page): string
     {
-        return 'shopbridge_network_memo_' . get_current_user_id();
+        return str_replace('-', '_', $page) . '_memo_' . get_current_user_id();
     }
 }

@@ -1,13 +1,13 @@
 <?php
 
 /**
- * What a person typed, ticked or clicked. The only reader of addresses and forms of the network's pages; whoever writes something has
+ * What a person typed, ticked or clicked. The only reader of addresses and forms of our pages; whoever writes something has
  * checked right and nonce before. Bulk editing of products is a form with GET, so both ways are read.
  */
 
 declare(strict_types=1);
 
-namespace Shopbridge\Network;
+namespace Shopbridge\Screens;
 
 final class Input
 {

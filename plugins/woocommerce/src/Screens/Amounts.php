@@ -6,7 +6,7 @@
 
 declare(strict_types=1);
 
-namespace Shopbridge\Network;
+namespace Shopbridge\Screens;
 
 use Shopbridge\Orders\Money;
 
