@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session, defer, selectinload
 
 from app import messages as m
 from app import outbox, reservations
@@ -65,6 +65,20 @@ def by_hand(session: Session, order: Order, *, accept: bool) -> bool:
         return False
     pieces = _waiting(session, order)
     return bool(pieces) and _write(session, order, pieces, [] if accept else pieces, by_hand=True)
+
+
+def waiting(session: Session, account_id: int, shop_id: int, limit: int) -> list[tuple[Order, Case]]:
+    """Orders of this account, for this shop, that the merchant has to answer, the longest waiting first; with the case that says why."""
+    query = (
+        select(Order, Case)
+        .join(Case, Case.order_id == Order.id)
+        .where(Order.account_id == account_id, or_(Order.shop_id == shop_id, Order.shop_id.is_(None)))
+        .where(Case.account_id == account_id, Case.code == WAITS, Case.state == "open")
+        .options(selectinload(Order.lines), selectinload(Order.pieces), defer(Order.buyer))
+        .order_by(Case.id)
+        .limit(limit)
+    )
+    return [(order, case) for order, case in session.execute(query)]
 
 
 def deliver(

@@ -8,10 +8,11 @@ Who refunds in the shop afterwards has changed his mind: that is sent to the mar
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy.orm import Session, defer
 
 from app import messages as m
 from app import outbox
@@ -24,6 +25,7 @@ from app.story import close_case, close_cases, order_case, tell
 KIND = "reject_return"
 WAITING = (m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.UNCLEAR)
 LONGEST_NOTE = 500
+MOST_PIECES = 10  # of one return, as far as lists of many are concerned
 
 
 def by_hand(
@@ -34,10 +36,12 @@ def by_hand(
     only: Collection[str] = (),
     *,
     every: bool = False,
+    rows: Collection[int] = (),
 ) -> int:
     """Reject what has come back of an order and of what joined it later. Answers how many pieces; the caller commits.
 
-    `only`: SKUs, ids of returns or of returned pieces; without it there may be one return only, or `every` is said.
+    `only`: SKUs, ids of returns or of returned pieces there; `rows`: our own ids of returned pieces, which no SKU can be mistaken for. Without
+    both there may be one return only, or `every` is said.
     Raises Refused and writes nothing: return.cannot_reject, return.reject_reason (with those the marketplace knows), return.none_waits,
     return.several (with their ids), return.refunded_before, return.only_whole, connection.removed.
     """
@@ -53,18 +57,19 @@ def by_hand(
         raise Refused(
             "return.reject_reason", reason=reason, available=", ".join(sorted(can.return_rejections))
         )
-    wanted = _chosen(session, _waiting(session, _family(session, order), can), only)
+    waits = _waiting(session, _family(session, order), can)
+    wanted = _chosen(session, [row for row in waits if not rows or row.id in rows], only)
     if not wanted:
         raise Refused("return.none_waits", **told)
     returns = _by_return(wanted)
-    if len(returns) > 1 and not only and not every:
+    if len(returns) > 1 and not (only or rows or every):
         raise Refused("return.several", **told, available=", ".join(sorted(returns)))
     if _refunded(session, wanted):
         raise Refused("return.refunded_before", **told)
-    if can.returns_whole and not all(_is_whole(session, rows) for rows in returns.values()):
+    if can.returns_whole and not all(_is_whole(session, each) for each in returns.values()):
         raise Refused("return.only_whole", **told)
-    for rows in returns.values():
-        _write(session, rows, reason, note)
+    for each in returns.values():
+        _write(session, each, reason, note)
     return len(wanted)
 
 
@@ -98,6 +103,80 @@ def _not_whole(session: Session, marketplace: Connection, rows: Sequence[Return]
     return Delivered(refused=why)
 
 
+# --- what waits for a decision -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One return that the merchant may reject: its pieces with their lines, and what the marketplace knows of it."""
+
+    order: Order
+    marketplace: Connection
+    number: str
+    arrived: bool
+    pieces: tuple[tuple[Return, OrderLine], ...]
+    can: Capabilities
+
+
+def waiting(session: Session, account_id: int, shop_id: int, limit: int) -> list[Waiting]:
+    """Returns of this account, for this shop, that can be rejected now, the longest waiting first. Those that the shop has refunded, or whose
+    rejection is under way, are none, nor is a return that has to be rejected as a whole and is not whole any more.
+    """
+    places = _places(session, account_id)
+    if not places:
+        return []
+    mine = or_(
+        *(
+            and_(Return.connection_id == each, Return.state.in_(_here(can)))
+            for each, (_, can) in places.items()
+        )
+    )
+    accepted = exists().where(
+        Command.connection_id == Return.connection_id,
+        Command.key == func.concat("accept_return:", Return.id),
+    )
+    query = (
+        select(Return, Order, OrderLine)
+        .join(Order, Order.id == Return.order_id)
+        .join(OrderPiece, OrderPiece.id == Return.piece_id)
+        .join(OrderLine, OrderLine.id == OrderPiece.line_id)
+        .where(mine, ~accepted, or_(Order.shop_id == shop_id, Order.shop_id.is_(None)))
+        .options(defer(Order.buyer))
+        .order_by(Return.id)
+        .limit(limit * MOST_PIECES)
+    )
+    found: dict[tuple[int, str], list[tuple[Return, Order, OrderLine]]] = {}
+    rows = [(row, order, line) for row, order, line in session.execute(query)]
+    asked = _under_way(session, {order.id for _, order, _ in rows})
+    for row in rows:
+        if row[0].id not in asked:
+            found.setdefault((row[0].connection_id, row[0].return_external_id), []).append(row)
+    shown = [_as_waiting(parts, *places[connection]) for (connection, _), parts in found.items()]
+    return [
+        each
+        for each in shown
+        if not each.can.returns_whole or _is_whole(session, [r for r, _ in each.pieces])
+    ][:limit]
+
+
+def _places(session: Session, account_id: int) -> dict[int, tuple[Connection, Capabilities]]:
+    """The marketplaces of an account at which returns can be rejected."""
+    theirs = select(Connection).where(
+        Connection.account_id == account_id, Connection.role == "marketplace", Connection.state != "removed"
+    )
+    found = {each.id: (each, provider(each.provider).can(each.settings)) for each in session.scalars(theirs)}
+    return {number: place for number, place in found.items() if place[1].return_rejections}
+
+
+def _as_waiting(
+    parts: Sequence[tuple[Return, Order, OrderLine]], marketplace: Connection, can: Capabilities
+) -> Waiting:
+    first, order, _ = parts[0]
+    arrived = all(row.state == m.ReturnState.ARRIVED for row, _, _ in parts)
+    pieces = tuple((row, line) for row, _, line in parts)
+    return Waiting(order, marketplace, first.return_external_id, arrived, pieces, can)
+
+
 # --- which -------------------------------------------------------------------------------------------------------------------
 
 
@@ -110,13 +189,21 @@ def _family(session: Session, order: Order) -> list[int]:
 
 def _waiting(session: Session, orders: Sequence[int], can: Capabilities) -> list[Return]:
     """What has come back. Where only the seller says that it has, his rejection says so."""
-    here = [m.ReturnState.ARRIVED] + ([] if can.tells_arrival else [m.ReturnState.ANNOUNCED])
-    mine = select(Return).where(Return.order_id.in_(orders), Return.state.in_(here)).order_by(Return.id)
-    under_way = select(Command.payload).where(
+    mine = select(Return).where(Return.order_id.in_(orders), Return.state.in_(_here(can))).order_by(Return.id)
+    asked = _under_way(session, orders)
+    return [row for row in session.scalars(mine.with_for_update()) if row.id not in asked]
+
+
+def _here(can: Capabilities) -> list[m.ReturnState]:
+    return [m.ReturnState.ARRIVED] + ([] if can.tells_arrival else [m.ReturnState.ANNOUNCED])
+
+
+def _under_way(session: Session, orders: Collection[int]) -> set[int]:
+    """Returned pieces whose rejection is on its way to the marketplace."""
+    mine = select(Command.payload).where(
         Command.order_id.in_(orders), Command.kind == KIND, Command.state.in_(("due", "leased"))
     )
-    asked = {number for payload in session.scalars(under_way) for number in payload["returns"]}
-    return [row for row in session.scalars(mine.with_for_update()) if row.id not in asked]
+    return {number for payload in session.scalars(mine) for number in payload["returns"]}
 
 
 def _chosen(session: Session, rows: list[Return], only: Collection[str]) -> list[Return]:

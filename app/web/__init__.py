@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web import answers, api, health, hints, intake, network, payments, plugin, rate, senders, webhooks
+from app.web import (
+    answers,
+    api,
+    decisions,
+    health,
+    hints,
+    intake,
+    network,
+    payments,
+    plugin,
+    rate,
+    senders,
+    webhooks,
+)
 
 
 def register(app_: Flask) -> None:
@@ -17,6 +30,7 @@ def register(app_: Flask) -> None:
         payments.blueprint,
         plugin.blueprint,
         network.blueprint,
+        decisions.blueprint,
         health.blueprint,
         hints.blueprint,
     ):

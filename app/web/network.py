@@ -1,21 +1,17 @@
 """What a shop plugin asks about the dropshipping network: its profile, its partners, the catalogue, packing slips. Signed POSTs, JSON in and out.
 
-What may go wrong: as at the webhook door, anybody can send anything; nothing is looked at before the signature proves the shop. Then every
-query is bound to the shop's own account: of others one sees only what is public in the network (names of approved suppliers) and, as a
-retailer, released products of suppliers with an active partnership (T9).
+What may go wrong: see web/questions.py. Every query is bound to the shop's own account: of others one sees only what is public in the network
+(names of approved suppliers) and, as a retailer, released products of suppliers with an active partnership (T9).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import wraps
 from typing import Any
 
-import structlog
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from sqlalchemy import func, select, true
-from sqlalchemy.exc import DataError, IntegrityError
 
 from app import ledger
 from app.errors import Invalid, Refused
@@ -25,78 +21,14 @@ from app.messages import Reason
 from app.models import Account, Connection, Partnership, PriceGroup, Profile, Release
 from app.papers import slip
 from app.rules import network_categories, reasons
-from app.shops import envelope
-from app.web import answers, bodies, network_forms, rate, webhooks
+from app.web import answers, network_forms
 from app.web.api import ids
+from app.web.questions import locale_of, signed
 from app.web.ringing import commit_and_ring
 
 blueprint = Blueprint("network", __name__)
-log = structlog.get_logger(__name__)
 
 MAX_PRODUCTS = 1000  # of one import
-_NOT_FOUND = frozenset({"partnership.unknown", "slip.order_unknown"})
-
-View = Callable[[Connection, Mapping[str, Any]], Response]
-
-
-def signed(view: View) -> Callable[[], Response]:
-    """Reads and proves a question, answers our errors in the shop's language, and never leaves a transaction open."""
-
-    @wraps(view)
-    def asked() -> Response:
-        found = _proven()
-        if isinstance(found, Response):
-            return found
-        shop, told = found
-        try:
-            return view(shop, told)
-        except Refused as error:
-            db.session.rollback()
-            return _refusal(error, _locale(shop))
-        except (
-            DataError,
-            IntegrityError,
-        ) as error:  # two at the same moment, or something that no form has foreseen
-            db.session.rollback()
-            log.warning("network.not_storable", connection=shop.id, error=type(error).__name__)
-            return answers.problem(422, "body.not_storable")
-
-    return asked
-
-
-def _proven() -> tuple[Connection, dict[str, Any]] | Response:
-    """The shop that asks and what it says, or the answer that refuses it."""
-    refused = bodies.wrong_kind()
-    raw = refused if refused is not None else bodies.read()
-    if isinstance(raw, Response):
-        return raw
-    now = datetime.now(UTC)
-    sender = webhooks.proven_sender(request.headers.get("shopbridge-connection", ""), raw, now)
-    shop = db.session.get(Connection, sender.id) if sender is not None else None
-    if shop is None or shop.role != "shop":
-        return webhooks.unproven(now)
-    if shop.state == "removed":
-        return answers.problem(410, "connection.removed", "This connection was removed. Pair the shop again.")
-    wait = rate.buckets().take(shop.id)
-    if wait:
-        return answers.later("events.too_many", wait, status=429)
-    try:
-        return shop, envelope.parse_object(raw)
-    except Invalid as error:
-        return bodies.refused(error)
-
-
-def _refusal(error: Refused, locale: str) -> Response:
-    """The one error object; `field` names the place in the form, `mistakes` are all of them."""
-    status = 404 if error.code in _NOT_FOUND else 422
-    mistakes = network_forms.mistakes_shown(error, locale)
-    field = mistakes[0]["field"] or None
-    sentence = network_forms.sentence(error, locale)
-    return answers.problem(status, error.code, sentence, param=field, field=field, mistakes=mistakes)
-
-
-def _locale(shop: Connection) -> str:
-    return str(shop.settings.get("locale") or "de")
 
 
 # --- profile and partners -----------------------------------------------------------------------------------------------------
@@ -111,7 +43,7 @@ def state(shop: Connection, told: Mapping[str, Any]) -> Response:
 
 def state_of(shop: Connection) -> dict[str, Any]:
     """The network as one shop's merchant sees it; amounts are decimal text."""
-    session, account_id, locale = db.session(), shop.account_id, _locale(shop)
+    session, account_id, locale = db.session(), shop.account_id, locale_of(shop)
     profile = session.get(Profile, account_id)
     retails = profile is not None and profile.retailer and profile.state == "approved"
     counts = _counts(account_id)
@@ -302,7 +234,7 @@ def look_around(shop: Connection, told: Mapping[str, Any]) -> Response:
         page=asked["page"],
     )
     found = catalogue.search(db.session(), shop, query)
-    items = [_item_shown(item, _locale(shop)) for item in found.items]
+    items = [_item_shown(item, locale_of(shop)) for item in found.items]
     return answers.answer(200, {"items": items, "next_page": found.next_page, "total": found.total})
 
 
@@ -349,7 +281,8 @@ def take_over(shop: Connection, told: Mapping[str, Any]) -> Response:
         raise Invalid("price.rule_invalid", field="price_rule")
     taken = catalogue.list_products(db.session(), shop, _products(told), rule or {})
     refused = [
-        {"product": f"prd_{each.product_id}", **_reason(each.reason, _locale(shop))} for each in taken.refused
+        {"product": f"prd_{each.product_id}", **_reason(each.reason, locale_of(shop))}
+        for each in taken.refused
     ]
     commit_and_ring()
     return answers.answer(200, {"queued": taken.queued, "refused": refused})

@@ -61,6 +61,20 @@ MATRIX: dict[tuple[str, str], Row] = {
     ("GET", "/api/v1/orders/<order_id>"): Row(
         lambda anna: f"/api/v1/orders/ord_{anna.order.id}", stranger=404
     ),
+    ("POST", "/api/v1/orders/<order_id>/answer"): Row(
+        lambda anna: f"/api/v1/orders/ord_{anna.order.id}/answer",
+        stranger=404,
+        owner=422,  # nothing of it waits
+        operator=422,
+        body=lambda anna: {"accept": True},
+    ),
+    ("POST", "/api/v1/orders/<order_id>/reject-return"): Row(
+        lambda anna: f"/api/v1/orders/ord_{anna.order.id}/reject-return",
+        stranger=404,
+        owner=422,
+        operator=422,
+        body=lambda anna: {"reason": "damaged"},
+    ),
     ("GET", "/api/v1/offers"): Row(lambda anna: "/api/v1/offers?sku=TEE-001"),
     ("GET", "/api/v1/offers/<offer_id>"): Row(
         lambda anna: f"/api/v1/offers/off_{anna.offer.id}", stranger=404
@@ -243,6 +257,7 @@ SIGNED = {
     ("GET", "/plugin/status"),
     ("POST", "/plugin/packing-slip"),
     *(("POST", f"/plugin/network/{name}") for name in NETWORK),
+    *(("POST", f"/plugin/orders/{name}") for name in ("waiting", "answer", "reject-return")),
 }
 
 CASES = [pytest.param(route, row, id=" ".join(route)) for route, row in MATRIX.items()]

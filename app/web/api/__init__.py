@@ -19,6 +19,7 @@ from app.web.api import (
     catalogue,
     commands,
     connections,
+    decisions,
     events,
     network,
     offers,
@@ -29,7 +30,19 @@ from app.web.api import (
 )
 from app.web.api.caller import Stop, authenticate
 
-MODULES = (events, commands, orders, offers, connections, cases, network, catalogue, parcels, supplier)
+MODULES = (
+    events,
+    commands,
+    orders,
+    decisions,
+    offers,
+    connections,
+    cases,
+    network,
+    catalogue,
+    parcels,
+    supplier,
+)
 
 
 class BridgeApi(Api):
