@@ -1,8 +1,8 @@
 <?php
 
 /**
- * The buttons of the page of decisions. Each asks for the right to edit orders and for its own nonce before it reads anything. A second click
- * gets the bridge's refusal in words; nothing is done twice.
+ * The buttons of the page of decisions. Each asks for the right to edit everybody's orders and for its own nonce before it reads anything. A
+ * second click gets the bridge's refusal in words; nothing is done twice.
  */
 
 declare(strict_types=1);
@@ -46,7 +46,7 @@ class DecisionActions extends Actions
             $this->show(Memo::trouble(array('' => self::unclear())));
             return;
         }
-        $answer = $this->bridge->answer($order, $deed === self::ACCEPTING);
+        $answer = $this->bridge->answer($order, $deed === self::ACCEPTING, Input::texts('pieces'));
         $problems = self::problems($answer);
         if ($problems !== array()) {
             $this->show(Memo::trouble($problems));
@@ -68,7 +68,7 @@ class DecisionActions extends Actions
             'return' => Input::text('return'),
             'pieces' => Input::texts('pieces'),
             'reason' => Input::text('reason'),
-            'note' => Input::text('note'),
+            'note' => Input::note('note'),
         );
         $problem = self::lacking($typed);
         if ($problem !== '') {

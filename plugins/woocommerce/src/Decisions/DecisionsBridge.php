@@ -37,10 +37,14 @@ class DecisionsBridge
         return $this->ask('waiting', array(), self::WAITING);
     }
 
-    /** @param string $order like ord_5 */
-    public function answer(string $order, bool $accept): Answer
+    /**
+     * @param string $order like ord_5
+     * @param string[] $pieces like pc_5, the shown ones: the bridge refuses when others wait by now. Empty when it named none, as older ones do
+     */
+    public function answer(string $order, bool $accept, array $pieces): Answer
     {
-        return $this->ask('answer', array('order' => $order, 'accept' => $accept), self::ANSWERED);
+        $question = array('order' => $order, 'accept' => $accept);
+        return $this->ask('answer', $pieces === array() ? $question : $question + array('pieces' => $pieces), self::ANSWERED);
     }
 
     /**

@@ -16,7 +16,9 @@ use Shopbridge\Screens\Reply;
 class DecisionsPage
 {
     public const SLUG = 'shopbridge-decisions';
-    public const RIGHT = 'edit_shop_orders';
+
+    /** As WooCommerce's own list of orders asks for. With edit_shop_orders alone the vendors of a marketplace plugin would see everybody's orders. */
+    public const RIGHT = 'edit_others_shop_orders';
 
     /** @var DecisionsBridge */
     private $bridge;

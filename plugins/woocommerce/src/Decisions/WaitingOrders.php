@@ -16,6 +16,9 @@ use Shopbridge\Settings\SettingsPage;
 
 class WaitingOrders
 {
+    /** PHP drops what a form has beyond 1,000 fields, the button among it. An order of more pieces is answered without naming them. */
+    private const MOST_PIECES = 900;
+
     /** @var array<int, array<mixed>> */
     private $orders;
 
@@ -76,16 +79,26 @@ class WaitingOrders
         }
         echo '</td><td>' . esc_html(Amounts::shown($order['total'] ?? null, Reply::text($order, 'currency'))) . '</td>';
         echo '<td>' . esc_html(Reply::text($order, 'reason')) . '</td><td>';
-        $this->showButtons(Reply::text($order, 'id'));
+        $this->showButtons($order);
         echo '</td></tr>';
     }
 
-    private function showButtons(string $id): void
+    /**
+     * The pieces go with the answer, so that it is about what was seen.
+     *
+     * @param array<mixed> $order
+     */
+    private function showButtons(array $order): void
     {
+        $id = Reply::text($order, 'id');
         if ($id === '') {
             return;
         }
         SettingsPage::openForm(DecisionActions::ANSWER);
+        $pieces = array_filter(Reply::list($order, 'pieces'), 'is_string');
+        foreach (count($pieces) > self::MOST_PIECES ? array() : $pieces as $piece) {
+            echo '<input type="hidden" name="pieces[]" value="' . esc_attr($piece) . '">';
+        }
         echo '<input type="hidden" name="order" value="' . esc_attr($id) . '"><button type="submit" class="button button-primary" name="deed" value="';
         echo esc_attr(DecisionActions::ACCEPTING) . '">' . esc_html__('Accept', 'shopbridge') . '</button> ';
         $question = __('Refuse this order? The marketplace then cancels it for the buyer.', 'shopbridge');

@@ -11,6 +11,8 @@ namespace Shopbridge\Screens;
 
 final class Input
 {
+    public const LONGEST_NOTE = 500;
+
     public static function has(string $name): bool
     {
         return isset($_REQUEST[$name]);
@@ -20,6 +22,17 @@ final class Input
     public static function text(string $name): string
     {
         return isset($_REQUEST[$name]) && is_string($_REQUEST[$name]) ? sanitize_text_field(wp_unslash($_REQUEST[$name])) : '';
+    }
+
+    /**
+     * One line of prose for other people to read, as it was typed: sanitize_text_field would make "3" of "3<4" and "30fekt" of "30%defekt".
+     * Nothing in it is harmless, so whoever shows it escapes it. '' when it is missing or no UTF-8; at most LONGEST_NOTE characters.
+     */
+    public static function note(string $name): string
+    {
+        $typed = isset($_REQUEST[$name]) && is_string($_REQUEST[$name]) ? wp_check_invalid_utf8(wp_unslash($_REQUEST[$name])) : '';
+        $line = trim((string) preg_replace('/[\p{Cc}\p{Zl}\p{Zp}]+/u', ' ', $typed));
+        return rtrim(mb_substr($line, 0, self::LONGEST_NOTE, 'UTF-8'));
     }
 
     /** The field of a list or of a group: `address[city]`, `price[3]`. Null when it was not in the form. */

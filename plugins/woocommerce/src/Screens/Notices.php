@@ -17,6 +17,13 @@ final class Notices
         }
     }
 
+    public static function warning(string $text): void
+    {
+        if ($text !== '') {
+            echo '<div class="notice notice-warning inline"><p>' . esc_html($text) . '</p></div>';
+        }
+    }
+
     /**
      * @param array<int|string, string> $problems
      */

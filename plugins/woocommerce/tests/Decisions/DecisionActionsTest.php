@@ -29,6 +29,57 @@ final class DecisionActionsTest extends DecisionsTestCase
         );
     }
 
+    public function testAnAnswerNamesThePiecesThatWereShown(): void
+    {
+        $this->answer(200, array('order' => 'ord_5', 'answer' => 'accepted'));
+        $this->submit('answer', array('order' => 'ord_5', 'deed' => 'accept', 'pieces' => array('pc_5', 'pc_7')));
+        self::assertSame('{"order":"ord_5","accept":true,"pieces":["pc_5","pc_7"]}', \FakeShop::$requests[0]['body']);
+    }
+
+    public function testThatOthersWaitByNowIsSaidInTheBridgesWords(): void
+    {
+        $this->answer(422, array('error' => array('code' => 'order.others_wait', 'message' => 'Other pieces wait by now.', 'field' => 'pieces')));
+        $this->submit('answer', array('order' => 'ord_5', 'deed' => 'accept', 'pieces' => array('pc_5')));
+        $memo = $this->memo();
+        self::assertSame(array('', array('pieces' => 'Other pieces wait by now.')), array($memo->success, $memo->problems));
+    }
+
+    /** @dataProvider notes */
+    public function testANoteArrivesAsItWasTyped(string $sent, string $arrives): void
+    {
+        $this->answer(422, array('error' => array('code' => 'x', 'message' => 'Not now.')));
+        $this->submit('reject', $this->rejection(array('note' => addslashes($sent))));
+        self::assertSame($arrives, json_decode(\FakeShop::$requests[0]['body'], true)['note']);
+        self::assertSame($arrives, \FakeShop::$transients['shopbridge_decisions_memo_1']['typed']['note']);
+        $page = $this->shown(array('returns' => array($this->returned())));
+        self::assertStringContainsString('name="note" maxlength="500" value="' . htmlspecialchars($arrives, ENT_QUOTES) . '"', $page);
+    }
+
+    /** @return array<string, array{string, string}> */
+    public function notes(): array
+    {
+        $tag = '<b onclick="alert(1)">Anna</b>';
+        return array(
+            'less and more' => array('Maße 3<4 und 5>2', 'Maße 3<4 und 5>2'),
+            'percent' => array('zu 30%defekt', 'zu 30%defekt'),
+            'quotes and backslashes' => array('3" tin, Anna\'s, C:\\new', '3" tin, Anna\'s, C:\\new'),
+            'a tag is only text' => array($tag, $tag),
+            'line breaks and control characters' => array(" dented,\r\n\ttorn\0\x7f\u{85}and\u{2028}wet \n", 'dented, torn and wet'),
+            'too long by emoji' => array(str_repeat('🍵', 600), str_repeat('🍵', 500)),
+            'as long as allowed' => array(str_repeat('ß', 500), str_repeat('ß', 500)),
+            'no blank where it is cut' => array(str_repeat('x', 499) . ' y', str_repeat('x', 499)),
+            'no UTF-8' => array("dented \xc3\x28", ''),
+            'nothing' => array('', ''),
+        );
+    }
+
+    public function testANoteThatIsNoStringIsNone(): void
+    {
+        $this->answer(200, array('order' => 'ord_6', 'pieces' => 1));
+        $this->submit('reject', $this->rejection(array('note' => array('dented'))));
+        self::assertSame('', json_decode(\FakeShop::$requests[0]['body'], true)['note']);
+    }
+
     public function testARejectionNamesPiecesReasonAndNote(): void
     {
         $this->answer(200, array('order' => 'ord_6', 'pieces' => 2));
@@ -140,8 +191,9 @@ final class DecisionActionsTest extends DecisionsTestCase
     /** @dataProvider deeds */
     public function testNothingIsDoneWithoutRightOrNonce(string $deed): void
     {
-        foreach (array('edit_shop_orders', 'nonce') as $lacking) {
-            \FakeShop::$capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => $lacking !== 'edit_shop_orders');
+        foreach (array('edit_others_shop_orders', 'nonce') as $lacking) {
+            $rights = array('manage_woocommerce' => true, 'edit_shop_orders' => true);
+            \FakeShop::$capabilities = $rights + array('edit_others_shop_orders' => $lacking === 'nonce');
             \FakeShop::$nonceIsRight = $lacking !== 'nonce';
             try {
                 $this->submit($deed, array('deed' => 'accept') + $this->rejection());

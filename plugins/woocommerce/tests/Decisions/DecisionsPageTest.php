@@ -38,6 +38,24 @@ final class DecisionsPageTest extends DecisionsTestCase
         self::assertMatchesRegularExpression('/Returns<\/h2><p>There are none at the moment/', $page);
     }
 
+    public function testThePiecesThatWaitGoWithTheAnswer(): void
+    {
+        $page = $this->shown(array('orders' => array($this->order(array('pieces' => array('pc_5', array('pc_6'), self::EVIL))))));
+        preg_match_all('/<input type="hidden" name="pieces\[\]" value="([^"]*)">/', $page, $pieces);
+        self::assertSame(array('pc_5', htmlspecialchars(self::EVIL)), $pieces[1]);
+        $ofOlderBridges = $this->shown(array('orders' => array($this->order())));
+        self::assertStringNotContainsString('pieces[]', $ofOlderBridges);
+    }
+
+    public function testAFormIsNeverLongerThanPhpReads(): void
+    {
+        foreach (array(900 => 900, 901 => 0) as $pieces => $named) {
+            $ids = array_map(static fn (int $number): string => "pc_$number", range(1, $pieces));
+            $page = $this->shown(array('orders' => array($this->order(array('pieces' => $ids)))));
+            self::assertSame($named, substr_count($page, 'name="pieces[]"'));
+        }
+    }
+
     public function testOnlyWhatCannotBeTakenBackAsksAgain(): void
     {
         $page = $this->shown(array('orders' => array($this->order()), 'returns' => array($this->returned())));
@@ -68,13 +86,14 @@ final class DecisionsPageTest extends DecisionsTestCase
         $page = $this->shown(array('returns' => array($this->returned())));
         self::assertStringContainsString('<a href="https://tee.example/wp-admin/admin.php?page=wc-orders&amp;id=123">Order 123 in your shop.</a>', $page);
         self::assertMatchesRegularExpression('/Kaufland M-2.*Return R-1 since 2026-11-21 09:30\..*The goods have arrived\./s', $page);
-        self::assertMatchesRegularExpression('/value="ret_1" checked> Assam \(TEE-001\)\. The buyer says: Too bitter\.<.*value="ret_2" checked> Sencha \(TEE-002\)</s', $page);
+        self::assertMatchesRegularExpression('/value="ret_1"> Assam \(TEE-001\)\. Reason given: Too bitter\.<.*value="ret_2"> Sencha \(TEE-002\)</s', $page);
         self::assertMatchesRegularExpression('/<option value="damaged">Came back damaged<.*<option value="too_late">Came back too late</s', $page);
         self::assertMatchesRegularExpression('/name="order" value="ord_6".*name="return" value="R-1".*name="note" maxlength="500" value=""/s', $page);
         self::assertStringContainsString('nonce-of-shopbridge_reject_return', $page);
         self::assertStringContainsString('You accept a return by refunding the order in your shop', $page);
         self::assertStringNotContainsString('whole return', $page);
-        self::assertStringNotContainsString('tells the marketplace that the goods have come', $page);
+        self::assertStringNotContainsString('Wait for them', $page);
+        self::assertStringNotContainsString('tells that the goods have come', $page);
     }
 
     public function testAnOrderThatTheShopDoesNotHaveIsNotLinked(): void
@@ -106,8 +125,81 @@ final class DecisionsPageTest extends DecisionsTestCase
     public function testGoodsOnTheirWayAreSaidToComeByRejecting(): void
     {
         $page = $this->shown(array('returns' => array($this->returned(array('arrived' => false)))));
-        self::assertStringContainsString('The goods have not arrived yet.', $page);
-        self::assertStringContainsString('Rejecting also tells the marketplace that the goods have come.', $page);
+        self::assertStringContainsString('The goods have not arrived yet. Wait for them before you decide.', $page);
+        self::assertStringContainsString('Where the marketplace waits for it, rejecting also tells that the goods have come.', $page);
+    }
+
+    /**
+     * @dataProvider questions
+     * @param array<string, mixed> $changes
+     */
+    public function testTheQuestionNamesTheMarketplaceAndWhatHappens(array $changes, string $question, string $button): void
+    {
+        $page = $this->shown(array('returns' => array($this->returned($changes))));
+        self::assertMatchesRegularExpression('/data-question="' . preg_quote($question, '/') . '" onclick[^>]*>' . $button . '</', $page);
+    }
+
+    /** @return array<string, array{array<string, mixed>, string, string}> */
+    public function questions(): array
+    {
+        $one = array(array('id' => 'ret_1', 'title' => 'Assam'));
+        $two = array(array('id' => 'ret_1', 'title' => 'Assam', 'refunded' => null), array('id' => 'ret_2', 'title' => 'Sencha', 'refunded' => '0.00'));
+        $partly = array(array('refunded' => '3.00') + $two[0], $two[1]);
+        $lost = ' The buyer then gets no money back for these goods, and this cannot be undone here.';
+        $rest = ' This cannot be undone here.';
+        $whole = array('marketplace' => 'Mirakl', 'whole' => true);
+        return array(
+            'ticked pieces' => array(array('pieces' => $two), 'Reject the ticked pieces at Kaufland?' . $lost, 'Reject the ticked pieces'),
+            'ticked, refunded in part' => array(array('pieces' => $partly), 'Reject the ticked pieces at Kaufland?' . $rest, 'Reject the ticked pieces'),
+            'a whole return' => array($whole + array('pieces' => $two), 'Reject this return of 2 pieces at Mirakl?' . $lost, 'Reject this return'),
+            'a whole one, refunded in part' => array($whole + array('pieces' => $partly), 'Reject this return of 2 pieces at Mirakl?' . $rest, 'Reject this return'),
+            'a single piece' => array(array('pieces' => $one), 'Reject this return of 1 piece at Kaufland?' . $lost, 'Reject this return'),
+        );
+    }
+
+    public function testWhatWasGivenBackBeforeStandsBesideItsPiece(): void
+    {
+        $pieces = array(
+            array('id' => 'ret_1', 'sku' => 'TEE-001', 'title' => 'Assam', 'reason' => 'Too bitter.', 'refunded' => '3.00'),
+            array('id' => 'ret_2', 'sku' => 'TEE-002', 'title' => 'Sencha', 'reason' => null, 'refunded' => null),
+            array('id' => 'ret_3', 'sku' => 'TEE-003', 'title' => 'Oolong', 'reason' => null, 'refunded' => array('3.00')),
+        );
+        foreach (array(true, false) as $whole) {
+            $page = $this->shown(array('returns' => array($this->returned(array('pieces' => $pieces, 'currency' => 'EUR', 'whole' => $whole)))));
+            self::assertStringContainsString('Assam (TEE-001), already refunded: 3,00 EUR. Reason given: Too bitter.<', $page);
+            self::assertMatchesRegularExpression('/Sencha \(TEE-002\)<.*Oolong \(TEE-003\)</s', $page);
+        }
+    }
+
+    public function testWhyTheLastRejectionWasRefusedStandsAboveTheForm(): void
+    {
+        $page = $this->shown(array('returns' => array($this->returned(array('problem' => 'Kaufland knows no such return.')), $this->returned(array('problem' => null)))));
+        self::assertMatchesRegularExpression('/<div class="notice notice-warning inline"><p>Kaufland knows no such return\.<\/p><\/div><form/', $page);
+        self::assertSame(1, substr_count($page, 'notice-warning'));
+    }
+
+    /**
+     * @dataProvider readers
+     * @param mixed $reader
+     */
+    public function testTheNoteSaysWhoReadsIt($reader, string $label): void
+    {
+        $page = $this->shown(array('returns' => array($this->returned(array('note_for' => $reader)))));
+        self::assertStringContainsString("<label>$label<br><input type=\"text\" class=\"large-text\" name=\"note\"", $page);
+    }
+
+    /** @return array<string, array{mixed, string}> */
+    public function readers(): array
+    {
+        $marketplace = 'Note for the marketplace (optional)';
+        return array(
+            'the buyer' => array('buyer', 'Note (the buyer reads it)'),
+            'the marketplace' => array('marketplace', $marketplace),
+            'nobody' => array('nobody', 'Note (only in your order; this marketplace takes none)'),
+            'an older bridge' => array(null, $marketplace),
+            'a newer bridge' => array('carrier', $marketplace),
+            'nonsense' => array(array('buyer'), $marketplace),
+        );
     }
 
     /**
@@ -196,7 +288,7 @@ final class DecisionsPageTest extends DecisionsTestCase
         foreach (array($forms[1], $forms[3]) as $other) {
             self::assertStringNotContainsString('selected', $other);
             self::assertStringNotContainsString('dented', $other);
-            self::assertSame(2, substr_count($other, ' checked>'));
+            self::assertStringNotContainsString(' checked>', $other);
         }
     }
 
@@ -213,24 +305,24 @@ final class DecisionsPageTest extends DecisionsTestCase
     {
         $line = array('sku' => self::EVIL, 'title' => self::EVIL, 'quantity' => self::EVIL);
         $order = array_fill_keys(array_keys($this->order()), self::EVIL);
-        $return = array_fill_keys(array_keys($this->returned()), self::EVIL);
-        $pieces = array(array('id' => self::EVIL, 'reason' => self::EVIL) + $line, array('id' => 'ret_2' . self::EVIL) + $line);
+        $return = array_fill_keys(array_merge(array_keys($this->returned()), array('currency', 'problem', 'note_for')), self::EVIL);
+        $pieces = array(array('id' => self::EVIL, 'reason' => self::EVIL, 'refunded' => '3.00') + $line, array('id' => 'ret_2' . self::EVIL) + $line);
         $rejections = array(array('code' => self::EVIL, 'text' => self::EVIL));
         $typed = array('order' => self::EVIL, 'return' => self::EVIL, 'note' => self::EVIL, 'reason' => self::EVIL, 'pieces' => array(self::EVIL));
         Memo::trouble(array('' => self::EVIL), $typed)->keep(DecisionsPage::SLUG);
         $returns = array(array('whole' => false, 'pieces' => $pieces, 'rejections' => $rejections) + $return, array('pieces' => $pieces, 'rejections' => $rejections) + $return);
-        $page = $this->shown(array('orders' => array(array('total' => '1.00', 'lines' => array($line)) + $order), 'returns' => $returns));
+        $page = $this->shown(array('orders' => array(array('total' => '1.00', 'lines' => array($line), 'pieces' => array(self::EVIL)) + $order), 'returns' => $returns));
         self::assertStringNotContainsString('<script', $page);
         self::assertGreaterThanOrEqual(40, substr_count($page, '&lt;script&gt;'));
         self::assertStringContainsString('value="&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;" selected>', $page);
     }
 
-    public function testThePageIsForThoseWhoEditOrders(): void
+    public function testThePageIsForThoseWhoEditEverybodysOrders(): void
     {
-        \FakeShop::$capabilities = array('manage_woocommerce' => true);
-        self::assertSame('', $this->shown(array()));
+        \FakeShop::$capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true);
+        self::assertSame('', $this->shown(array()), 'a vendor');
         self::assertSame(array(), \FakeShop::$requests);
-        \FakeShop::$capabilities = array('edit_shop_orders' => true);
+        \FakeShop::$capabilities = array('edit_others_shop_orders' => true);
         self::assertStringContainsString('Nothing waits for you.', $this->shown(array()));
     }
 
@@ -239,6 +331,7 @@ final class DecisionsPageTest extends DecisionsTestCase
         $hooks = array('admin_post_shopbridge_answer_order', 'admin_post_shopbridge_reject_return');
         self::assertSame($hooks, array_values(array_intersect($hooks, $this->hooksOfTheAdmin())));
         self::assertContains(DecisionsPage::class, $this->menus());
+        self::assertSame('edit_others_shop_orders', DecisionsPage::RIGHT);
         delete_option('shopbridge_connection');
         \FakeShop::$hooks = array();
         self::assertSame(array(), array_values(array_intersect($hooks, $this->hooksOfTheAdmin())));

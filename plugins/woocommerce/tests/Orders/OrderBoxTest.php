@@ -70,6 +70,9 @@ final class OrderBoxTest extends ShopTestCase
         $this->order->set_status($status);
         $link = 'href="https://tee.example/wp-admin/admin.php?page=shopbridge-decisions"';
         self::assertSame($leads, strpos($this->box(), $link) !== false);
+        \FakeShop::$capabilities['edit_others_shop_orders'] = false;
+        self::assertStringNotContainsString($link, $this->box(), 'no way to a page that is not his');
+        \FakeShop::$capabilities['edit_others_shop_orders'] = true;
         delete_option('shopbridge_connection');
         self::assertStringNotContainsString($link, $this->box(), 'no page without a bridge');
     }

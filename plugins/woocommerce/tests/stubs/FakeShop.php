@@ -36,7 +36,7 @@ final class FakeShop
     public static $read = array();
 
     /** @var array<string, bool> */
-    public static $capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true);
+    public static $capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true, 'edit_others_shop_orders' => true);
 
     /** @var bool */
     public static $nonceIsRight = true;
@@ -79,7 +79,7 @@ final class FakeShop
         self::$pricesIncludeTax = true;
         self::$taxClasses = array('reduced-rate');
         self::$words = array();
-        self::$capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true);
+        self::$capabilities = array('manage_woocommerce' => true, 'edit_shop_orders' => true, 'edit_others_shop_orders' => true);
         self::$nonceIsRight = true;
         self::$nextId = 1000;
         FakeTerms::reset();

@@ -304,6 +304,11 @@ function __($text, string $domain = 'default'): string
     return $text;
 }
 
+function _n(string $one, string $several, int $number, string $domain = 'default'): string
+{
+    return $number === 1 ? $one : $several;
+}
+
 function esc_html__($text, string $domain = 'default'): string
 {
     return esc_html($text);
@@ -331,13 +336,22 @@ function sanitize_title(string $text): string
     return strtolower(str_replace(' ', '-', $text));
 }
 
-/** As WordPress: what is no text is nothing. */
+/** As WordPress: what is no text is nothing, and what looks like a tag or like an octet of an address goes. */
 function sanitize_text_field($text): string
 {
     if (is_array($text) || is_object($text)) {
         return '';
     }
-    return trim(preg_replace('/[\r\n\t ]+/', ' ', strip_tags((string) $text)));
+    $line = trim((string) preg_replace('/[\r\n\t ]+/', ' ', strip_tags(wp_check_invalid_utf8((string) $text))));
+    while (preg_match('/%[a-f0-9]{2}/i', $line, $found) === 1) {
+        $line = str_replace($found[0], '', $line);
+    }
+    return $line;
+}
+
+function wp_check_invalid_utf8(string $text): string
+{
+    return preg_match('/^./us', $text) === 1 ? $text : '';
 }
 
 function sanitize_email(string $email): string
