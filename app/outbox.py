@@ -8,7 +8,7 @@ a ping waits for nobody, because it is what brings a connection back, and nobody
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -90,6 +90,30 @@ def write_for_order(
         payload=payload,
         order_id=order.id,
     )
+
+
+def take_up(
+    session: Session,
+    order: Order,
+    connection_id: int,
+    key: str,
+    payload: dict[str, Any],
+    states: Collection[str] = ("refused", "dead"),
+) -> int | None:
+    """A person decides anew about a deed that is over in one of these `states`: it is due with what he says now, its case is closed. It stays in
+    doubt if it was. Answers its id, None when there is none such.
+    """
+    fresh = {"payload": payload, "state": "due", "attempts": 0, "next_attempt_at": text("now()")}
+    again = session.scalar(
+        update(Command)
+        .where(Command.connection_id == connection_id, Command.key == key, Command.state.in_(states))
+        .values(**fresh, done_at=None, result={}, lease_token=None, lease_until=None)
+        .returning(Command.id)
+    )
+    if again is not None:
+        close_cases(session, account_id=order.account_id, subjects=[case_subject(again, order.id)])
+        note_work(session, [connection_id])
+    return again
 
 
 def is_written(session: Session, order: Order, kind: str) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from app.messages import PieceState
-from app.models import Account, Order, OrderLine, OrderPiece, Profile, Shipment, Trade
+from app.models import Account, Connection, Order, OrderLine, OrderPiece, Profile, Shipment, Trade
 from app.rules import next_step, status
 from app.rules import trade as rules
 
@@ -85,6 +85,15 @@ def units(session: Session, order: Order) -> dict[str, list[str]]:
     for name, state in rows:
         found.setdefault(name, []).append(state)
     return found
+
+
+def decided_in(shop: Connection) -> ColumnElement[bool]:
+    """Orders about which somebody in this shop decides: its own, those that no shop has, and those whose shop was unplugged."""
+    gone = select(Connection.id).where(
+        Connection.account_id == shop.account_id, Connection.role == "shop", Connection.state == "removed"
+    )
+    here = or_(Order.shop_id == shop.id, Order.shop_id.is_(None), Order.shop_id.in_(gone))
+    return and_(Order.account_id == shop.account_id, here)
 
 
 def is_open() -> ColumnElement[bool]:

@@ -64,6 +64,9 @@ class Capabilities:
     )
     # `reject_return` is there: our reason -> theirs; empty = only in the seller portal.
     return_rejections: Mapping[str, str] = field(default_factory=dict)
+    rejection_note: Literal["nobody", "marketplace", "buyer"] = (
+        "nobody"  # who reads the note of `reject_return`
+    )
     returns_whole: bool = False  # a return of several pieces is rejected as a whole
     tells_arrival: bool = (
         True  # False: that returned goods have come is only what the seller says there himself

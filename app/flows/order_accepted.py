@@ -8,21 +8,25 @@ the merchant wants to decide himself or its price looks like a mistake; then a c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, defer, selectinload
 
 from app import messages as m
-from app import outbox, reservations
+from app import outbox, overview, reservations
 from app.delivery import Delivered
+from app.errors import Refused
 from app.models import Case, Command, Connection, Offer, Order, OrderLine, OrderPiece, Product
 from app.registry import AcceptsOrders, Capabilities, provider
 from app.rules import status, stock
-from app.story import close_case, order_case, tell
+from app.story import close_case, close_cases, order_case, tell
 
 WAITS = "order.awaits_acceptance"
+KIND = "accept_order"
+GIVEN = ("due", "leased", "done")  # answers that the marketplace has, or is to have
 
 
 def want(session: Session, order: Order, can: Capabilities) -> None:
@@ -54,31 +58,68 @@ def is_answered(session: Session, order: Order) -> None:
     close_case(session, account_id=order.account_id, subject=f"order/{order.id}", code=WAITS)
 
 
-def by_hand(session: Session, order: Order, *, accept: bool) -> bool:
+def by_hand(session: Session, order: Order, *, accept: bool, pieces: Collection[int] = ()) -> bool:
     """The merchant decides about everything that waits for him. Answers whether anything did: announced pieces may also wait for a payment, and
-    an answer that nobody asked for would be missing when it is asked for.
+    an answer that nobody asked for would be missing when it is asked for. An answer that the marketplace did not take can be given anew.
+
+    `pieces`: our ids of those that he has seen. Raises Refused: order.others_wait when others do by now, connection.removed.
     """
+    marketplace = session.get_one(Connection, order.connection_id)
+    if marketplace.state == "removed":
+        raise Refused("connection.removed", connection=marketplace.name)
     asked = select(Case.id).where(
         Case.subject == f"order/{order.id}", Case.code == WAITS, Case.state == "open"
     )
     if session.scalar(asked.where(Case.account_id == order.account_id)) is None:
         return False
-    pieces = _waiting(session, order)
-    return bool(pieces) and _write(session, order, pieces, [] if accept else pieces, by_hand=True)
+    given = _named(session, [order], GIVEN)
+    found = [each for each in _announced(session, order) if each.id not in given]
+    if found and pieces and {each.id for each in found} != set(pieces):
+        raise Refused("order.others_wait", order=order.external_id)
+    return bool(found) and _write_anew(session, order, found, accept=accept)
 
 
-def waiting(session: Session, account_id: int, shop_id: int, limit: int) -> list[tuple[Order, Case]]:
-    """Orders of this account, for this shop, that the merchant has to answer, the longest waiting first; with the case that says why."""
+def _write_anew(session: Session, order: Order, pieces: list[OrderPiece], *, accept: bool) -> bool:
+    """The client finds out whether an earlier answer was taken after all (AcceptsOrders), and says so when this one differs."""
+    if _write(session, order, pieces, [] if accept else pieces, by_hand=True):
+        return True
+    parts = [f"order/{order.id}/accept/{piece.external_id}" for piece in pieces]
+    close_cases(session, account_id=order.account_id, subjects=parts)
+    payload = _payload(pieces, [] if accept else pieces, by_hand=True)
+    key = f"{KIND}:{pieces[0].id}"
+    return outbox.take_up(session, order, order.connection_id, key, payload) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An order that somebody has to answer, the pieces that wait (with their lines), and the case that says why."""
+
+    order: Order
+    case: Case
+    pieces: tuple[tuple[OrderPiece, OrderLine], ...]
+
+
+def waiting(session: Session, shop: Connection, limit: int) -> list[Waiting]:
+    """Orders that somebody in this shop has to answer, the longest waiting first. An answer that is on its way is given."""
     query = (
         select(Order, Case)
         .join(Case, Case.order_id == Order.id)
-        .where(Order.account_id == account_id, or_(Order.shop_id == shop_id, Order.shop_id.is_(None)))
-        .where(Case.account_id == account_id, Case.code == WAITS, Case.state == "open")
+        .join(Connection, Connection.id == Order.connection_id)
+        .where(overview.decided_in(shop), Connection.state != "removed")
+        .where(Case.account_id == shop.account_id, Case.code == WAITS, Case.state == "open")
         .options(selectinload(Order.lines), selectinload(Order.pieces), defer(Order.buyer))
         .order_by(Case.id)
-        .limit(limit)
+        .limit(limit * 10)  # those with an answer on its way are among them
     )
-    return [(order, case) for order, case in session.execute(query)]
+    rows = [(order, case) for order, case in session.execute(query)]
+    named = _named(session, [order for order, _ in rows], GIVEN)
+    found = []
+    for order, case in rows:
+        lines = {line.id: line for line in order.lines}
+        left = (each for each in order.pieces if each.state == m.PieceState.ANNOUNCED)
+        pieces = tuple((each, lines[each.line_id]) for each in left if each.id not in named)
+        found += [Waiting(order, case, pieces)] if pieces else []
+    return found[:limit]
 
 
 def deliver(
@@ -149,26 +190,39 @@ def _write(
     by_hand: bool = False,
 ) -> bool:
     """One answer for these pieces; those that join the order later are answered on their own."""
+    payload = _payload(pieces, refused, by_hand=by_hand)
+    key = f"{KIND}:{pieces[0].id}"
+    return outbox.write_for_order(session, order, order.connection_id, KIND, key, payload) is not None
+
+
+def _payload(pieces: list[OrderPiece], refused: list[OrderPiece], *, by_hand: bool) -> dict[str, Any]:
     refuse = [piece.id for piece in refused]
     accept = [piece.id for piece in pieces if piece.id not in refuse]
-    key = f"accept_order:{pieces[0].id}"
-    payload = {"accept": accept, "refuse": refuse, "by_hand": by_hand}
-    written = outbox.write_for_order(session, order, order.connection_id, "accept_order", key, payload)
-    return written is not None
+    return {"accept": accept, "refuse": refuse, "by_hand": by_hand}
 
 
 def _waiting(session: Session, order: Order) -> list[OrderPiece]:
     """Pieces that wait and that no answer was written for: some may have joined the order after one was."""
-    # Pieces that were parted from an order may have been answered with it.
-    family = [order.id] if order.parent_id is None else [order.id, order.parent_id]
-    written = select(Command.payload).where(Command.order_id.in_(family), Command.kind == "accept_order")
-    named = {
-        piece for payload in session.scalars(written) for piece in (*payload["accept"], *payload["refuse"])
-    }
+    named = _named(session, [order])
+    return [each for each in _announced(session, order) if each.id not in named]
+
+
+def _announced(session: Session, order: Order) -> list[OrderPiece]:
     query = select(OrderPiece).where(
         OrderPiece.order_id == order.id, OrderPiece.state == m.PieceState.ANNOUNCED
     )
-    return [each for each in session.scalars(query.order_by(OrderPiece.id)) if each.id not in named]
+    return list(session.scalars(query.order_by(OrderPiece.id)))
+
+
+def _named(session: Session, orders: Iterable[Order], states: Collection[str] = ()) -> set[int]:
+    """Pieces of these orders that an answer was written for, in one of these states (none: in any)."""
+    # Pieces that were parted from an order may have been answered with it.
+    family = {number for order in orders for number in (order.id, order.parent_id) if number is not None}
+    written = select(Command.payload).where(Command.order_id.in_(family), Command.kind == KIND)
+    if states:
+        written = written.where(Command.state.in_(states))
+    payloads = session.scalars(written)
+    return {piece for payload in payloads for piece in (*payload["accept"], *payload["refuse"])}
 
 
 def _by_id(session: Session, ids: list[int]) -> list[OrderPiece]:

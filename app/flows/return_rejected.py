@@ -7,25 +7,24 @@ Who refunds in the shop afterwards has changed his mind: that is sent to the mar
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select, update
-from sqlalchemy.orm import Session, defer
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, tuple_
+from sqlalchemy.orm import Session, aliased, defer
 
 from app import messages as m
-from app import outbox
+from app import outbox, overview
 from app.delivery import Delivered
 from app.errors import Refused
-from app.models import Command, Connection, Order, OrderLine, OrderPiece, Return
+from app.models import Case, Command, Connection, Order, OrderLine, OrderPiece, Return
 from app.registry import Capabilities, RejectsReturns, provider
-from app.story import close_case, close_cases, order_case, tell
+from app.story import close_case, order_case, tell
 
 KIND = "reject_return"
 WAITING = (m.ReturnState.ANNOUNCED, m.ReturnState.ARRIVED, m.ReturnState.UNCLEAR)
 LONGEST_NOTE = 500
-MOST_PIECES = 10  # of one return, as far as lists of many are concerned
 
 
 def by_hand(
@@ -43,7 +42,7 @@ def by_hand(
     `only`: SKUs, ids of returns or of returned pieces there; `rows`: our own ids of returned pieces, which no SKU can be mistaken for. Without
     both there may be one return only, or `every` is said.
     Raises Refused and writes nothing: return.cannot_reject, return.reject_reason (with those the marketplace knows), return.none_waits,
-    return.several (with their ids), return.refunded_before, return.only_whole, connection.removed.
+    return.some_do_not_wait (with those that were named and do not), return.several (with their ids), return.refunded_before, return.only_whole, connection.removed.
     """
     connection = session.get_one(Connection, order.connection_id)
     sold_at = provider(connection.provider)
@@ -61,6 +60,9 @@ def by_hand(
     wanted = _chosen(session, [row for row in waits if not rows or row.id in rows], only)
     if not wanted:
         raise Refused("return.none_waits", **told)
+    missing = [word for word in only if not _chosen(session, wanted, [word])]
+    if missing or set(rows) - {row.id for row in wanted}:
+        raise Refused("return.some_do_not_wait", **told, missing=", ".join(missing))
     returns = _by_return(wanted)
     if len(returns) > 1 and not (only or rows or every):
         raise Refused("return.several", **told, available=", ".join(sorted(returns)))
@@ -108,73 +110,117 @@ def _not_whole(session: Session, marketplace: Connection, rows: Sequence[Return]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One return that the merchant may reject: its pieces with their lines, and what the marketplace knows of it."""
+    """One return that the merchant may reject: its pieces, what the marketplace knows of it, and why his last try was refused there."""
 
     order: Order
-    marketplace: Connection
     number: str
     arrived: bool
-    pieces: tuple[tuple[Return, OrderLine], ...]
+    pieces: tuple[tuple[Return, OrderPiece, OrderLine], ...]
     can: Capabilities
+    problem: Case | None
 
 
-def waiting(session: Session, account_id: int, shop_id: int, limit: int) -> list[Waiting]:
-    """Returns of this account, for this shop, that can be rejected now, the longest waiting first. Those that the shop has refunded, or whose
-    rejection is under way, are none, nor is a return that has to be rejected as a whole and is not whole any more.
+def waiting(session: Session, shop: Connection, limit: int) -> list[Waiting]:
+    """Returns that somebody in this shop can reject now: first what has arrived, the longest waiting first, then what is on its way, the newest
+    first. Those that the shop has refunded, or whose rejection is under way, are none, nor is a return that has to be rejected as a whole and
+    is not whole any more.
     """
-    places = _places(session, account_id)
+    places = _places(session, shop.account_id)
     if not places:
         return []
-    mine = or_(
-        *(
-            and_(Return.connection_id == each, Return.state.in_(_here(can)))
-            for each, (_, can) in places.items()
-        )
-    )
-    accepted = exists().where(
-        Command.connection_id == Return.connection_id,
-        Command.key == func.concat("accept_return:", Return.id),
-    )
+    open_ones = _can_be_rejected(shop, places)
+    numbers = _numbers(session, open_ones, places, limit)
     query = (
-        select(Return, Order, OrderLine)
+        select(Return, Order, OrderPiece, OrderLine)
         .join(Order, Order.id == Return.order_id)
         .join(OrderPiece, OrderPiece.id == Return.piece_id)
         .join(OrderLine, OrderLine.id == OrderPiece.line_id)
-        .where(mine, ~accepted, or_(Order.shop_id == shop_id, Order.shop_id.is_(None)))
+        .where(*open_ones, tuple_(Return.connection_id, Return.return_external_id).in_(numbers))
         .options(defer(Order.buyer))
         .order_by(Return.id)
-        .limit(limit * MOST_PIECES)
     )
-    found: dict[tuple[int, str], list[tuple[Return, Order, OrderLine]]] = {}
-    rows = [(row, order, line) for row, order, line in session.execute(query)]
-    asked = _under_way(session, {order.id for _, order, _ in rows})
-    for row in rows:
-        if row[0].id not in asked:
-            found.setdefault((row[0].connection_id, row[0].return_external_id), []).append(row)
-    shown = [_as_waiting(parts, *places[connection]) for (connection, _), parts in found.items()]
-    return [
-        each
-        for each in shown
-        if not each.can.returns_whole or _is_whole(session, [r for r, _ in each.pieces])
-    ][:limit]
+    found: dict[tuple[int, str], list[tuple[Return, Order, OrderPiece, OrderLine]]] = {
+        each: [] for each in numbers
+    }
+    for row, order, piece, line in session.execute(query):
+        found[row.connection_id, row.return_external_id].append((row, order, piece, line))
+    problems = _problems(session, shop, [each[0] for parts in found.values() for each in parts])
+    return [_as_waiting(parts, places[place], problems) for (place, _), parts in found.items() if parts]
 
 
-def _places(session: Session, account_id: int) -> dict[int, tuple[Connection, Capabilities]]:
+def _can_be_rejected(shop: Connection, places: Mapping[int, Capabilities]) -> list[ColumnElement[bool]]:
+    """Conditions over Return and its Order."""
+    here = or_(
+        *(and_(Return.connection_id == each, Return.state.in_(_here(can))) for each, can in places.items())
+    )
+    accepted = exists().where(
+        Command.connection_id == Return.connection_id, Command.key == func.concat("accept_return:", Return.id)
+    )
+    asked = exists().where(
+        Command.connection_id == Return.connection_id,
+        Command.kind == KIND,
+        Command.state.in_(("due", "leased")),
+        Command.payload["returns"].op("@>")(func.to_jsonb(Return.id)),
+    )
+    return [here, ~accepted, ~asked, overview.decided_in(shop)]
+
+
+def _numbers(
+    session: Session, open_ones: Sequence[ColumnElement[bool]], places: Mapping[int, Capabilities], limit: int
+) -> list[tuple[int, str]]:
+    """Connection and number of each return in question, in the order in which they are shown."""
+    other = aliased(Return)
+    pieces = (
+        select(func.count())
+        .where(
+            other.connection_id == Return.connection_id, other.return_external_id == Return.return_external_id
+        )
+        .correlate(Return)
+        .scalar_subquery()
+    )
+    part_by_part = [each for each, can in places.items() if not can.returns_whole]
+    first, arrived = func.min(Return.id), func.bool_and(Return.state == m.ReturnState.ARRIVED)
+    query = (
+        select(Return.connection_id, Return.return_external_id)
+        .join(Order, Order.id == Return.order_id)
+        .where(*open_ones)
+        .group_by(Return.connection_id, Return.return_external_id)
+        .having(or_(Return.connection_id.in_(part_by_part), func.count() == pieces))
+        .order_by(arrived.desc(), case((arrived, first), else_=-first))
+        .limit(limit)
+    )
+    return [(row.connection_id, row.return_external_id) for row in session.execute(query)]
+
+
+def _problems(session: Session, shop: Connection, rows: Iterable[Return]) -> dict[str, Case]:
+    """Open cases of rejections that the marketplace refused, by subject."""
+    subjects = {f"order/{row.order_id}/{_part(row)}" for row in rows}
+    query = select(Case).where(
+        Case.account_id == shop.account_id, Case.subject.in_(subjects), Case.state == "open"
+    )
+    return {found.subject: found for found in session.scalars(query.order_by(Case.id))}
+
+
+def _places(session: Session, account_id: int) -> dict[int, Capabilities]:
     """The marketplaces of an account at which returns can be rejected."""
     theirs = select(Connection).where(
         Connection.account_id == account_id, Connection.role == "marketplace", Connection.state != "removed"
     )
-    found = {each.id: (each, provider(each.provider).can(each.settings)) for each in session.scalars(theirs)}
-    return {number: place for number, place in found.items() if place[1].return_rejections}
+    found = {each.id: provider(each.provider).can(each.settings) for each in session.scalars(theirs)}
+    return {number: can for number, can in found.items() if can.return_rejections}
 
 
 def _as_waiting(
-    parts: Sequence[tuple[Return, Order, OrderLine]], marketplace: Connection, can: Capabilities
+    parts: Sequence[tuple[Return, Order, OrderPiece, OrderLine]],
+    can: Capabilities,
+    problems: Mapping[str, Case],
 ) -> Waiting:
-    first, order, _ = parts[0]
-    arrived = all(row.state == m.ReturnState.ARRIVED for row, _, _ in parts)
-    pieces = tuple((row, line) for row, _, line in parts)
-    return Waiting(order, marketplace, first.return_external_id, arrived, pieces, can)
+    first, order, _, _ = parts[0]
+    arrived = all(row.state == m.ReturnState.ARRIVED for row, *_ in parts)
+    subjects = (f"order/{row.order_id}/{_part(row)}" for row, *_ in parts)
+    problem = next((problems[each] for each in subjects if each in problems), None)
+    pieces = tuple((row, piece, line) for row, _, piece, line in parts)
+    return Waiting(order, first.return_external_id, arrived, pieces, can, problem)
 
 
 # --- which -------------------------------------------------------------------------------------------------------------------
@@ -253,26 +299,9 @@ def _write(session: Session, rows: list[Return], reason: str, note: str) -> None
         "reason": reason,
         "note": note.strip()[:LONGEST_NOTE],
     }
-    if outbox.write_for_order(session, order, order.connection_id, KIND, key, payload) is not None:
-        return
-    before = (Command.connection_id == order.connection_id, Command.key == key)
-    fresh = {
-        "payload": payload,
-        "state": "due",
-        "attempts": 0,
-        "next_attempt_at": func.now(),
-        "done_at": None,
-    }
-    again = session.scalar(
-        update(Command)
-        .where(*before, Command.state.in_(("refused", "dead", "done")))
-        .values(**fresh, result={}, lease_token=None, lease_until=None)
-        .returning(Command.id)
-    )
-    if again is not None:
-        subject = outbox.case_subject(again, order.id)
-        close_cases(session, account_id=order.account_id, subjects=[subject])
-        outbox.note_work(session, [order.connection_id])
+    place = order.connection_id
+    if outbox.write_for_order(session, order, place, KIND, key, payload) is None:
+        outbox.take_up(session, order, place, key, payload, ("refused", "dead", "done"))
 
 
 def _locked(session: Session, command: outbox.Claimed) -> list[Return]:

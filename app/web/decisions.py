@@ -6,19 +6,18 @@ is refused in words and nothing is written. To accept a return needs nothing of 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from app import overview
 from app.errors import Invalid, Refused
 from app.extensions import db
 from app.flows import order_accepted, return_rejected
-from app.flows.return_rejected import Waiting
-from app.messages import PieceState
-from app.models import Case, Connection, Order
+from app.models import Connection, Order, OrderLine, OrderPiece, Return
 from app.registry import provider
 from app.rules import reasons, rejections
 from app.web import answers, network_forms
@@ -38,41 +37,40 @@ LONGEST_REASON = 40
 def waiting(shop: Connection, told: Mapping[str, Any]) -> Response:
     """Everything that waits, the oldest first; `more` when there is more than MOST of a kind."""
     session = db.session()
-    orders = order_accepted.waiting(session, shop.account_id, shop.id, MOST + 1)
-    returns = return_rejected.waiting(session, shop.account_id, shop.id, MOST + 1)
-    totals = overview.of(session, [order for order, _ in orders[:MOST]])
+    orders = order_accepted.waiting(session, shop, MOST + 1)
+    returns = return_rejected.waiting(session, shop, MOST + 1)
     body = {
-        "orders": [_order(shop, order, case, totals[order.id]) for order, case in orders[:MOST]],
+        "orders": [_order(each, locale_of(shop)) for each in orders[:MOST]],
         "returns": [_return(shop, each) for each in returns[:MOST]],
         "more": max(len(orders), len(returns)) > MOST,
     }
     return answers.answer(200, body)
 
 
-def _order(shop: Connection, order: Order, case: Case, standing: overview.Overview) -> dict[str, Any]:
-    """Pieces that the buyer has cancelled are not sold any more."""
-    left = {
-        line.id: sum(piece.state != PieceState.CANCELLED for piece in line.pieces) for line in order.lines
-    }
+def _order(each: order_accepted.Waiting, locale: str) -> dict[str, Any]:
+    """Only what waits of it: the rest may be cancelled, or answered before."""
+    order, case = each.order, each.case
+    pieces = [piece for piece, _ in each.pieces]
+    counts = Counter(line.id for _, line in each.pieces)
+    lines = {line.id: line for _, line in each.pieces}
     return {
         "id": f"ord_{order.id}",
         "marketplace": _place(order.connection_id),
         "external_id": order.external_id,
         "placed_at": answers.iso(order.placed_at),
-        "ship_by": answers.iso(order.ship_by),
-        "total": None if standing.total is None else network_forms.hundredths(standing.total),
-        "currency": standing.currency,
-        "reason": reasons.sentence(case.code, case.params, locale_of(shop)),
+        "ship_by": answers.iso(min((piece.ship_by for piece in pieces if piece.ship_by), default=None)),
+        "total": network_forms.hundredths(sum(piece.price + piece.shipping_price for piece in pieces)),
+        "currency": order.currency,
+        "reason": reasons.sentence(case.code, case.params, locale),
         "lines": [
-            {"sku": line.sku, "title": line.title, "quantity": left[line.id]}
-            for line in order.lines
-            if left[line.id]
+            {"sku": line.sku, "title": line.title, "quantity": counts[line.id]} for line in lines.values()
         ],
+        "pieces": [f"pc_{piece.id}" for piece in pieces],
     }
 
 
-def _return(shop: Connection, each: Waiting) -> dict[str, Any]:
-    order = each.order
+def _return(shop: Connection, each: return_rejected.Waiting) -> dict[str, Any]:
+    order, problem, locale = each.order, each.problem, locale_of(shop)
     here = order.shop_id == shop.id
     return {
         "order": f"ord_{order.id}",
@@ -83,12 +81,23 @@ def _return(shop: Connection, each: Waiting) -> dict[str, Any]:
         "return": each.number,
         "arrived": each.arrived,
         "whole": each.can.returns_whole,
-        "since": answers.iso(min(row.created_at for row, _ in each.pieces)),
-        "pieces": [
-            {"id": f"ret_{row.id}", "sku": line.sku, "title": line.title, "reason": row.note or row.reason}
-            for row, line in each.pieces
-        ],
-        "rejections": rejections.choices(each.can.return_rejections, locale_of(shop)),
+        "since": answers.iso(min(row.created_at for row, _, _ in each.pieces)),
+        "currency": order.currency,
+        "pieces": [_piece(*parts) for parts in each.pieces],
+        "rejections": rejections.choices(each.can.return_rejections, locale),
+        "note_for": each.can.rejection_note,
+        "problem": None if problem is None else reasons.sentence(problem.code, problem.params, locale),
+    }
+
+
+def _piece(row: Return, piece: OrderPiece, line: OrderLine) -> dict[str, Any]:
+    """`refunded`: so much of this piece was given back by amount before."""
+    return {
+        "id": f"ret_{row.id}",
+        "sku": line.sku,
+        "title": line.title,
+        "reason": row.note or row.reason,
+        "refunded": network_forms.hundredths(piece.refunded) if piece.refunded else None,
     }
 
 
@@ -101,12 +110,13 @@ def _place(connection_id: int) -> str:
 @blueprint.post("/plugin/orders/answer", provide_automatic_options=False)
 @signed
 def answer(shop: Connection, told: Mapping[str, Any]) -> Response:
-    """Accept or refuse an order that waits for it."""
+    """Accept or refuse what waits of an order; `pieces` says what the merchant has seen."""
     accept = told.get("accept")
     if not isinstance(accept, bool):
         raise Invalid("field.invalid", field="accept", expected="true, false")
     order = _mine(shop, told, lock=True)
-    if not order_accepted.by_hand(db.session(), order, accept=accept):
+    seen = _ids(told, "pieces", "pc") if "pieces" in told else ()
+    if not order_accepted.by_hand(db.session(), order, accept=accept, pieces=seen):
         raise Refused("order.nothing_waits", order=order.external_id)
     word = "accepted" if accept else "refused"
     commit_and_ring()
@@ -119,7 +129,7 @@ def reject_return(shop: Connection, told: Mapping[str, Any]) -> Response:
     """Reject these returned pieces, all of one order."""
     reason = _text(told, "reason", LONGEST_REASON)
     note = _text(told, "note", return_rejected.LONGEST_NOTE, may_be_empty=True)
-    rows = _pieces(told)
+    rows = _ids(told, "pieces", "ret")
     order = _mine(shop, told)
     count = return_rejected.by_hand(db.session(), order, reason, note, rows=rows)
     commit_and_ring()
@@ -130,24 +140,20 @@ def _mine(shop: Connection, told: Mapping[str, Any], *, lock: bool = False) -> O
     """The order that is meant. Raises Refused("order.unknown") for all that are not this shop's, existing or not (T9)."""
     named = told.get("order")
     number = ids.read("ord", named) if isinstance(named, str) else None
-    query = select(Order).where(
-        Order.id == number,
-        Order.account_id == shop.account_id,
-        or_(Order.shop_id == shop.id, Order.shop_id.is_(None)),
-    )
+    query = select(Order).where(Order.id == number, overview.decided_in(shop))
     found = None if number is None else db.session.scalar(query.with_for_update() if lock else query)
     if found is None:
         raise Refused("order.unknown")
     return found
 
 
-def _pieces(told: Mapping[str, Any]) -> list[int]:
-    named = told.get("pieces")
+def _ids(told: Mapping[str, Any], field: str, prefix: str) -> list[int]:
+    named = told.get(field)
     if not isinstance(named, list) or not 1 <= len(named) <= MOST_PIECES:
-        raise Invalid("field.invalid", field="pieces", expected=f"1 to {MOST_PIECES} ids like ret_12")
-    found = [ids.read("ret", each) if isinstance(each, str) else None for each in named]
+        raise Invalid("field.invalid", field=field, expected=f"1 to {MOST_PIECES} ids like {prefix}_12")
+    found = [ids.read(prefix, each) if isinstance(each, str) else None for each in named]
     if None in found:
-        raise Invalid("field.invalid", field=f"pieces.{found.index(None)}", expected="ret_12")
+        raise Invalid("field.invalid", field=f"{field}.{found.index(None)}", expected=f"{prefix}_12")
     return [number for number in found if number is not None]
 
 

@@ -16,11 +16,15 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from app import accounts, jobs, registry
+from app.errors import Refused
 from app.extensions import db
-from app.models import Command, Connection, Order, Return, Timeline
+from app.flows import return_rejected
+from app.models import Command, Connection, Order, OrderPiece, Return, Timeline
 from app.sandbox import simulators
+from app.sandbox.faults import Fault
 from app.shops import signing
-from app.web import decisions
+from app.web import answers, decisions
+from app.web.api import decisions as decisions_by_api
 
 CAN = {key: registry.provider(key).can(simulator.settings) for key, simulator in simulators().items()}
 REJECTING = sorted(key for key, can in CAN.items() if can.return_rejections)
@@ -133,6 +137,10 @@ def test_a_part_of_a_return_that_is_decided_as_a_whole_is_refused_in_words(start
     assert code(ask(at, app, "reject-return", wanted)) == "return.only_whole"
     assert db.session.scalars(select(Command).where(Command.kind == "reject_return")).all() == []
     assert [len(each["pieces"]) for each in good(ask(at, app, "waiting"))["returns"]] == [2]
+    one = db.session.scalars(select(Return).limit(1)).one()
+    one.state = "closed"
+    db.session.commit()
+    assert good(ask(at, app, "waiting"))["returns"] == []
 
 
 @pytest.mark.parametrize("key", [PIECES, WHOLE])
@@ -149,6 +157,76 @@ def test_what_the_shop_has_refunded_is_not_shown_and_not_rejected(start: Start, 
     assert code(ask(at, app, "reject-return", wanted)) == "return.refunded_before"
     at.work()
     assert at.deeds("reject_return") == []
+
+
+def test_nothing_is_rejected_when_a_piece_that_is_named_does_not_wait(start: Start, app: Flask) -> None:
+    at = start(PIECES)
+    back(at, ("TEE-001", 2))
+    shown = good(ask(at, app, "waiting"))["returns"]
+    pieces = [piece["id"] for each in shown for piece in each["pieces"]]
+    wanted = {"order": shown[0]["order"], "pieces": [*pieces, "ret_999"], "reason": "damaged"}
+    assert code(ask(at, app, "reject-return", wanted)) == "return.some_do_not_wait"
+    order = db.session.scalars(select(Order)).one()
+    with pytest.raises(Refused) as refused:
+        return_rejected.by_hand(db.session(), order, "damaged", only=["TEE-001", "TYPO"])
+    assert (refused.value.code, refused.value.params["missing"]) == ("return.some_do_not_wait", "TYPO")
+    assert db.session.scalars(select(Command).where(Command.kind == "reject_return")).all() == []
+
+
+def test_why_a_rejection_was_refused_and_what_was_given_back_before_is_shown(
+    start: Start, app: Flask
+) -> None:
+    at = start(PIECES)
+    back(at)
+    (shown,) = good(ask(at, app, "waiting"))["returns"]
+    assert (shown["problem"], shown["note_for"]) == (None, CAN[PIECES].rejection_note)
+    wanted = {"order": shown["order"], "pieces": [shown["pieces"][0]["id"]], "reason": "damaged"}
+    good(ask(at, app, "reject-return", wanted))
+    at.faults.add(Fault("status", status=400, path="(reject|rejection|compliance|rma/save)$", count=9))
+    jobs.drain_outbox(at.market_connection)
+    db.session.execute(update(OrderPiece).values(refunded=300))
+    db.session.commit()
+    (shown,) = good(ask(at, app, "waiting"))["returns"]
+    assert shown["problem"]
+    assert (shown["pieces"][0]["refunded"], shown["currency"]) == ("3.00", "EUR")
+    at.faults.clear()
+    good(ask(at, app, "reject-return", wanted))
+    at.work()
+    assert (states(), at.cases()) == (["rejected"], [])
+
+
+def returns(at: Market, count: int, pieces: int, state: str = "arrived") -> None:
+    """So many returns of so many pieces each, as rows."""
+    order = db.session.scalars(select(Order)).first()
+    assert order is not None
+    piece = order.pieces[0].id
+    place = len(db.session.scalars(select(Return.id)).all())
+    for number in range(place, place + count):
+        for part in range(pieces):
+            names = {"external_id": f"x{number}-{part}", "return_external_id": f"X{number}"}
+            rows = {"order_id": order.id, "connection_id": order.connection_id, "piece_id": piece}
+            db.session.add(Return(**names, **rows, state=state, raw_state="x"))
+    db.session.commit()
+
+
+@pytest.mark.parametrize("key", [PIECES, WHOLE])
+def test_no_return_is_cut_in_two_and_what_has_arrived_comes_first(
+    start: Start, app: Flask, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    at = start(key)
+    at.buy(("TEE-001", 1))
+    at.work()
+    if not CAN[key].tells_arrival:
+        returns(at, 1, 2, state="announced")
+    returns(at, 3, 30)
+    monkeypatch.setattr(decisions, "MOST", 2)
+    shown = good(ask(at, app, "waiting"))
+    assert [len(each["pieces"]) for each in shown["returns"]] == [30, 30]
+    assert ([each["arrived"] for each in shown["returns"]], shown["more"]) == ([True, True], True)
+    monkeypatch.setattr(decisions, "MOST", 9)
+    shown = good(ask(at, app, "waiting"))
+    assert [each["arrived"] for each in shown["returns"][:3]] == [True] * 3
+    assert (len(shown["returns"]), shown["more"]) == (3 if CAN[key].tells_arrival else 4, False)
 
 
 def test_a_reason_that_the_marketplace_does_not_know_is_named_with_those_it_does(
@@ -196,6 +274,46 @@ def test_an_order_is_answered_once_and_gone_from_the_page(
     assert len(at.orders_in_shop()) == accept
     pieces = {piece["state"] for order in at.state()["orders"] for piece in order["pieces"]}
     assert pieces == ({"to_ship"} if accept else {"cancelled"})
+
+
+@pytest.mark.parametrize("key", ASKING)
+def test_an_answer_on_its_way_does_not_wait_any_more_and_one_that_was_not_taken_can_be_given_anew(
+    start: Start, app: Flask, key: str
+) -> None:
+    at = start(key)
+    by_hand(at)
+    (shown,) = good(ask(at, app, "waiting"))["orders"]
+    wanted = {"order": shown["id"], "pieces": shown["pieces"]}
+    good(ask(at, app, "answer", {**wanted, "accept": True}))
+    assert good(ask(at, app, "waiting"))["orders"] == []
+    at.faults.add(Fault("status", status=400, path="(accept|approval-status)$", count=9))
+    jobs.drain_outbox(at.market_connection)
+    db.session.rollback()
+    (again,) = good(ask(at, app, "waiting"))["orders"]
+    assert again["pieces"] == shown["pieces"]
+    at.faults.clear()
+    good(ask(at, app, "answer", {**wanted, "accept": False}))
+    assert good(ask(at, app, "waiting"))["orders"] == []
+    at.work()
+    assert {piece["state"] for order in at.state()["orders"] for piece in order["pieces"]} == {"cancelled"}
+    assert (at.orders_in_shop(), at.cases()) == ([], [])
+
+
+def test_only_what_waits_is_shown_and_what_was_not_seen_is_not_answered(start: Start, app: Flask) -> None:
+    at = start(ASKING[-1])
+    order = by_hand(at)
+    (shown,) = good(ask(at, app, "waiting"))["orders"]
+    piece, other = db.session.scalars(select(OrderPiece).order_by(OrderPiece.id))
+    assert shown["ship_by"] == answers.iso(min(piece.ship_by, other.ship_by))
+    other.state = "cancelled"
+    db.session.commit()
+    (left,) = good(ask(at, app, "waiting"))["orders"]
+    assert (left["lines"][0]["quantity"], left["total"]) == (1, "7.90")
+    wanted = {"order": shown["id"], "accept": True, "pieces": shown["pieces"]}
+    assert code(ask(at, app, "answer", wanted)) == "order.others_wait"
+    assert code(ask(at, app, "answer", {**wanted, "pieces": ["pc_x"]})) == "field.invalid"
+    assert order["order"]
+    assert good(ask(at, app, "answer", {**wanted, "pieces": left["pieces"]}))["answer"] == "accepted"
 
 
 def test_what_the_buyer_has_cancelled_waits_for_nobody(start: Start, app: Flask) -> None:
@@ -258,6 +376,41 @@ def test_another_shop_of_the_same_merchant_decides_only_about_its_own(start: Sta
     assert code(app.test_client().post("/plugin/orders/answer", data=body, headers=headers), 404)
 
 
+def test_what_an_unplugged_shop_left_is_decided_in_the_shop_that_is_there_now(
+    start: Start, app: Flask
+) -> None:
+    at = start(WHOLE)
+    back(at)
+    second, secret, _ = accounts.connect_standard(db.session, at.account, "Zweitladen")
+    db.session.get_one(Connection, at.shop_connection).state = "removed"
+    db.session.commit()
+    headers = {"shopbridge-connection": second.key, "Content-Type": "application/json"}
+
+    def there(route: str, said: dict[str, Any]) -> dict[str, Any]:
+        body = json.dumps(said).encode()
+        signed = signing.sign([secret], new_id(), body, datetime.now(UTC))
+        return good(
+            app.test_client().post(f"/plugin/orders/{route}", data=body, headers={**signed, **headers})
+        )
+
+    (shown,) = there("waiting", {})["returns"]
+    assert (shown["shop_order_id"], shown["shop_number"]) == (None, None)
+    wanted = {"order": shown["order"], "pieces": [shown["pieces"][0]["id"]], "reason": "damaged"}
+    assert there("reject-return", wanted)["pieces"] == 1
+
+
+def test_nothing_is_decided_about_a_marketplace_that_was_unplugged(start: Start, app: Flask) -> None:
+    at = start(ASKING[0])
+    by_hand(at)
+    (shown,) = good(ask(at, app, "waiting"))["orders"]
+    db.session.get_one(Connection, at.market_connection).state = "removed"
+    db.session.commit()
+    assert good(ask(at, app, "waiting"))["orders"] == []
+    wanted = {"order": shown["id"], "accept": True}
+    assert code(ask(at, app, "answer", wanted)) == "connection.removed"
+    assert db.session.scalars(select(Command).where(Command.kind == "accept_order")).all() == []
+
+
 ODD = (None, True, 0, 1.5, "", "x", "ord_", "ret_0x1", "ord_99999999999999999999", "\u202e", [], [None], [[]], {}, "a" * 5000)  # fmt: skip
 
 
@@ -303,6 +456,31 @@ def test_a_merchants_own_program_answers_an_order_and_rejects_a_return(start: St
     headers.pop("Idempotency-Key")
     assert code(app.test_client().post(path, json={"accept": 1}, headers=headers)) == "argument.invalid"
     assert code(app.test_client().post(path, json={"accept": True}, headers=headers)) == "order.nothing_waits"
+
+
+def test_the_answer_is_kept_with_the_deed_when_the_process_dies_before_it_rings(
+    start: Start, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = start(ASKING[0])
+    token = accounts.make_token(db.session, at.account, "ERP")
+    db.session.commit()
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "1"}
+    by_hand(at)
+    (shown,) = good(ask(at, app, "waiting"))["orders"]
+    path = f"/api/v1/orders/{shown['id']}/answer"
+
+    def dies() -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decisions_by_api, "commit_and_ring", dies)
+        with pytest.raises(SystemExit):
+            app.test_client().post(path, json={"accept": True}, headers=headers)
+    db.session.rollback()
+    again = app.test_client().post(path, json={"accept": True}, headers=headers)
+    assert good(again) == {"order": shown["id"], "answer": "accepted"}
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert len(db.session.scalars(select(Command).where(Command.kind == "accept_order")).all()) == 1
 
 
 def test_a_merchants_own_program_rejects_a_return(start: Start, app: Flask) -> None:

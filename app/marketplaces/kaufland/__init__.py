@@ -24,6 +24,7 @@ PROVIDER = Provider(
         offer_batch=150,
         returns=True,
         return_rejections={word: word for word in REJECTIONS},
+        rejection_note="buyer",
         cancel_reasons=CANCEL_REASONS,
         creates_products=False,
     ),

@@ -35,6 +35,7 @@ CAPABILITIES = Capabilities(
     new_offer_batch=500,
     returns=True,
     return_rejections=REJECTIONS,
+    rejection_note="marketplace",
     returns_whole=True,
     tells_arrival=False,
     # The operator's own codes are read from RE01; what stands here is only that there is one for each.

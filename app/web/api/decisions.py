@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import Response, after_this_request
 from marshmallow import RAISE, Schema, fields, validate
 from sqlalchemy import select
 
@@ -82,7 +83,7 @@ def answer(_query: dict[str, Any], asked: dict[str, Any], order_id: str) -> dict
     with refusals():
         if not order_accepted.by_hand(db.session(), order, accept=asked["accept"]):
             raise Refused("order.nothing_waits", order=order.external_id)
-    commit_and_ring()
+    _ring_at_the_end()
     return {"order": order_id, "answer": "accepted" if asked["accept"] else "refused"}
 
 
@@ -97,8 +98,17 @@ def reject_return(_query: dict[str, Any], asked: dict[str, Any], order_id: str) 
     reason, note, only = asked["reason"], asked["note"], asked["chosen"]
     with refusals():
         count = return_rejected.by_hand(db.session(), order, reason, note, only, every=asked["every"])
-    commit_and_ring()
+    _ring_at_the_end()
     return {"order": order_id, "pieces": count}
+
+
+def _ring_at_the_end() -> None:
+    """`once` commits the deed together with its answer; only then there is something to ring for."""
+
+    @after_this_request
+    def ring(response: Response) -> Response:
+        commit_and_ring()
+        return response
 
 
 def _order(order_id: str, *, lock: bool = False) -> Order:
