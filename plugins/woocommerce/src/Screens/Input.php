@@ -26,7 +26,7 @@ final class Input
 
     /**
      * One line of prose for other people to read, as it was typed: sanitize_text_field would make "3" of "3<4" and "30fekt" of "30%defekt".
-     * Nothing in it is harmless, so whoever shows it escapes it. '' when it is missing or no UTF-8; at most LONGEST_NOTE characters.
+     * It may hold markup, so whoever shows it escapes it. '' when it is missing or no UTF-8; at most LONGEST_NOTE characters.
      */
     public static function note(string $name): string
     {
