@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PYTEST_WORKERS ?= 2
+# Some tests wait for processes: a third worker fills the two cores that a build machine has.
+PYTEST_WORKERS ?= 3
 
 # No colours where nobody looks at them.
 ifdef CI

@@ -1,5 +1,6 @@
 """What every test gets: real servers on request, no way out to the network, and no silent skips where that is asked."""
 
+import gc
 import ipaddress
 import os
 import socket
@@ -123,6 +124,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Several test processes begin with the long tests: begun last, one of them would keep a single process busy."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand collected tests live to the end: the collector of garbage need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

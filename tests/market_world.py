@@ -78,7 +78,12 @@ class Market:
         self.control("products", [{"gtin": gtin, "title": f"Tee {sku}"} for sku, gtin in GOODS.items()])
         for sku, gtin in GOODS.items():
             self.product(sku, gtin)
-        self.work()
+        for _ in range(8):
+            self.step(look=False)  # nobody has bought anything yet
+            if not self.moving():
+                break
+        self.step()
+        assert not self.moving()
 
     def product(self, sku: str, gtin: str, stock: int = 10, price: str = "7.90") -> dict[str, Any]:
         """One product of the shop, with all that a marketplace may want to know of it."""
@@ -154,13 +159,14 @@ class Market:
                 return
             before = now
 
-    def step(self) -> None:
+    def step(self, *, look: bool = True) -> None:
         """One round of everything, with every wait over."""
         self.shop.outbox.deliver_due()
         self.hurry()
         for connection_id in (self.shop_connection, self.market_connection):
             jobs.drain_inbox(connection_id)
-        jobs.ask_marketplace(self.market_connection)
+        if look:
+            jobs.ask_marketplace(self.market_connection)
         for connection_id in (self.market_connection, self.shop_connection):
             jobs.drain_outbox(connection_id)
         self.control("settle")

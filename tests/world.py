@@ -17,7 +17,7 @@ from flask import Flask
 from sqlalchemy import select, text, update
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from app import accounts, jobs
+from app import accounts, jobs, outbox
 from app.extensions import db
 from app.models import Account, Connection, Schedule
 from app.sandbox import kaufland, shop
@@ -25,6 +25,8 @@ from app.sandbox.kaufland.world import DEMO_CLIENT_KEY, DEMO_SECRET_KEY
 
 
 class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"  # connections are kept, as partners keep them
+
     def log(self, *_: Any, **__: Any) -> None:
         """Say nothing."""
 
@@ -130,6 +132,20 @@ class World:
                     jobs.drain_inbox(connection_id)
                     jobs.drain_outbox(connection_id)
             db.session.rollback()
+            if not self._moving():
+                return
+
+    def _moving(self) -> bool:
+        """Something waits or is in hand, due already or not."""
+        here = (
+            "SELECT EXISTS (SELECT 1 FROM event WHERE state IN ('due', 'leased'))"
+            " OR EXISTS (SELECT 1 FROM command WHERE state IN ('due', 'leased'))"
+            " OR EXISTS (SELECT 1 FROM offer WHERE stale OR sent_revision < revision OR task_due_at IS NOT NULL)"
+        )
+        states = self.shop.outbox.counts()
+        found = db.session.scalar(text(here)) or outbox.waiting_connections(db.session())
+        db.session.rollback()
+        return bool(found or states.get("waiting") or states.get("sending"))
 
     def ask(self) -> None:
         """Every look is due now."""
