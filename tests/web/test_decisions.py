@@ -299,6 +299,35 @@ def test_an_answer_on_its_way_does_not_wait_any_more_and_one_that_was_not_taken_
     assert (at.orders_in_shop(), at.cases()) == ([], [])
 
 
+@pytest.mark.parametrize("key", ASKING)
+def test_a_refusal_after_an_acceptance_that_had_arrived_unnoticed_cancels_nothing_and_says_so(
+    start: Start, app: Flask, key: str
+) -> None:
+    at = start(key)
+    by_hand(at)
+    (shown,) = good(ask(at, app, "waiting"))["orders"]
+    wanted = {"order": shown["id"], "pieces": shown["pieces"]}
+    good(ask(at, app, "answer", {**wanted, "accept": True}))
+    at.faults.add(Fault("reset", path="(accept|approval-status)$", effect=True, count=1))
+    jobs.drain_outbox(at.market_connection)
+    (command,) = db.session.scalars(select(Command).where(Command.kind == "accept_order"))
+    assert command.in_doubt
+    command.state, command.lease_until, command.lease_token = (
+        "dead",
+        None,
+        None,
+    )  # nobody could be asked again
+    db.session.commit()
+    good(ask(at, app, "answer", {**wanted, "accept": False}))
+    jobs.drain_outbox(at.market_connection)
+    db.session.rollback()
+    assert at.cases()
+    at.work()
+    pieces = {piece["state"] for order in at.state()["orders"] for piece in order["pieces"]}
+    assert (pieces, len(at.orders_in_shop())) == ({"to_ship"}, 1)
+    assert set(db.session.scalars(select(OrderPiece.state))) == {"to_ship"}
+
+
 def test_only_what_waits_is_shown_and_what_was_not_seen_is_not_answered(start: Start, app: Flask) -> None:
     at = start(ASKING[-1])
     order = by_hand(at)
@@ -441,11 +470,16 @@ def odd_value_is_refused(app: Flask, shop: Shop, field: str, odd: Any) -> None:
 # --- by API -----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_merchants_own_program_answers_an_order_and_rejects_a_return(start: Start, app: Flask) -> None:
-    at = start(ASKING[0])
+def bearer(at: Market) -> dict[str, str]:
+    """The headers of the merchant's own program."""
     token = accounts.make_token(db.session, at.account, "ERP")
     db.session.commit()
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "1"}
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_a_merchants_own_program_answers_an_order_once(start: Start, app: Flask) -> None:
+    at = start(ASKING[0])
+    headers = {**bearer(at), "Idempotency-Key": "1"}
     by_hand(at)
     (shown,) = good(ask(at, app, "waiting"))["orders"]
     path = f"/api/v1/orders/{shown['id']}/answer"
@@ -462,9 +496,7 @@ def test_the_answer_is_kept_with_the_deed_when_the_process_dies_before_it_rings(
     start: Start, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = start(ASKING[0])
-    token = accounts.make_token(db.session, at.account, "ERP")
-    db.session.commit()
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "1"}
+    headers = {**bearer(at), "Idempotency-Key": "1"}
     by_hand(at)
     (shown,) = good(ask(at, app, "waiting"))["orders"]
     path = f"/api/v1/orders/{shown['id']}/answer"
@@ -486,9 +518,7 @@ def test_the_answer_is_kept_with_the_deed_when_the_process_dies_before_it_rings(
 def test_a_merchants_own_program_rejects_a_return(start: Start, app: Flask) -> None:
     at = start(PIECES)
     back(at, ("TEE-001", 1), ("TEE-002", 2))
-    token = accounts.make_token(db.session, at.account, "ERP")
-    db.session.commit()
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = bearer(at)
     order = good(ask(at, app, "waiting"))["returns"][0]["order"]
     path = f"/api/v1/orders/{order}/reject-return"
 
